@@ -1,0 +1,1 @@
+"""What knows no domain: money, states, errors, ids, clock, periods, paging, crypto, the outbox."""

@@ -1,0 +1,171 @@
+"""The database as the rooms see it: models, tenants, locks. No engine, no URL, no Flask.
+
+A session carries one merchant in `session.info`. Every transaction it begins tells PostgreSQL
+(`SET LOCAL`, for Row-Level Security), and every ORM statement on a tenant table gets the merchant
+added, so that a query that forgot its WHERE still sees one merchant only, and a missing merchant
+is an error here and no rows there.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    DateTime,
+    Enum,
+    Interval,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Text,
+    event,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    ORMExecuteState,
+    Session,
+    mapped_column,
+    with_loader_criteria,
+)
+
+from app.core.errors import NotFound
+
+Transaction = Callable[[], AbstractContextManager[Session]]
+"""Opens one transaction of one merchant: commits at its end, rolls back on an exception."""
+
+MERCHANT = "merchant_id"
+
+ENUM = Enum(
+    StrEnum,
+    native_enum=False,
+    create_constraint=False,
+    length=32,
+    values_callable=lambda kind: [member.value for member in kind],
+)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads a plain dict
+        StrEnum: ENUM,
+        str: Text(),
+        int: BigInteger(),
+        bytes: LargeBinary(),
+        date: Date(),
+        datetime: DateTime(timezone=True),
+        timedelta: Interval(),
+        Decimal: Numeric(38, 12),
+        dict[str, Any]: JSONB(),
+        list[Any]: JSONB(),
+        list[str]: ARRAY(Text()),
+    }
+
+
+class Tenant:
+    """A row of one merchant: `merchant_id` opens its primary key, every unique and foreign key."""
+
+    __table_args__: Any = {"info": {"scale": "tenant"}}  # noqa: RUF012  # SQLAlchemy reads a dict
+
+    merchant_id: Mapped[int] = mapped_column(primary_key=True, sort_order=-2)
+
+
+M = TypeVar("M", bound=Tenant)
+
+
+class NoMerchant(RuntimeError):
+    """A tenant table was asked without a merchant: a fault in the program, never input."""
+
+
+def one_of(column: str, kind: type[StrEnum]) -> CheckConstraint:
+    """Return the CHECK that keeps a status column to the values of its enum."""
+    values = ", ".join(f"'{member.value}'" for member in kind)
+    return CheckConstraint(f"{column} IN ({values})", name=column)
+
+
+class MerchantSession(Session):
+    """A session whose statements all belong to the merchant in its `info`."""
+
+
+def enter(session: Session, merchant_id: int | None) -> None:
+    """Bind `session` to a merchant, or with None to the tables that have no tenant.
+
+    Rows of another merchant that it still holds are let go first. Must be called outside a
+    transaction: the one in progress keeps what it told the database.
+    """
+    if session.info.get(MERCHANT) != merchant_id:
+        session.expunge_all()
+        session.info[MERCHANT] = merchant_id
+
+
+@event.listens_for(MerchantSession, "after_begin")
+def _tell_the_database(session: Session, transaction: Any, connection: Any) -> None:
+    merchant = session.info.get(MERCHANT)
+    if merchant is not None and not transaction.nested:
+        # A literal, not set_config(): it is what a cluster hands on to its workers.
+        connection.exec_driver_sql(f"SET LOCAL app.merchant_id = '{int(merchant)}'")
+
+
+@event.listens_for(MerchantSession, "do_orm_execute")
+def _stay_with_one_merchant(state: ORMExecuteState) -> None:
+    if not (state.is_select or state.is_update or state.is_delete):
+        return
+    if state.is_column_load or state.is_relationship_load:
+        return  # the criteria of the first statement go on by themselves
+    merchant = state.session.info.get(MERCHANT)
+    if merchant is None:
+        if any(issubclass(mapper.class_, Tenant) for mapper in state.all_mappers):
+            raise NoMerchant(f"{state.statement}")
+        return
+    state.statement = state.statement.options(
+        with_loader_criteria(
+            Tenant,
+            lambda cls: cls.merchant_id == merchant,
+            include_aliases=True,
+        )
+    )
+
+
+def merchant_of(session: Session) -> int:
+    """Return the merchant the session works for. Raises NoMerchant."""
+    merchant = session.info.get(MERCHANT)
+    if merchant is None:
+        raise NoMerchant("this session has no merchant")
+    return int(merchant)
+
+
+def get(session: Session, model: type[M], row_id: int, *, noun: str) -> M:
+    """Return the row of the session's merchant. Raises NotFound, also for another merchant's."""
+    row = session.get(model, (merchant_of(session), row_id))
+    if row is None:
+        raise NotFound(f"there is no {noun} of this id")
+    return row
+
+
+def get_locked(session: Session, model: type[M], row_id: int, *, noun: str) -> M:
+    """Lock the row until the transaction ends and return it as it is now. Raises NotFound.
+
+    Reads again even what this session has already read: a plain `with_for_update` holds the
+    lock and returns the stale values, which is a double spend. Locks are taken in chain order.
+    """
+    row = session.get(
+        model, (merchant_of(session), row_id), with_for_update=True, populate_existing=True
+    )
+    if row is None:
+        raise NotFound(f"there is no {noun} of this id")
+    return row

@@ -1,0 +1,109 @@
+"""Jobs that a transaction owes: written with it, handed to the queue later, by lease.
+
+PostgreSQL is the truth and the queue a doorbell. A row is claimed by pushing its `due_at` past a
+lease; a lost queue, a lost pop and a killed worker all heal the same way: the lease ends and the
+row is due again. A job may therefore run twice and must be harmless the second time.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Identity, Index, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from app.core.db import Base, Tenant, merchant_of
+
+LEASE = timedelta(seconds=60)
+MAX_ATTEMPTS = 8
+_BACK_OFF = timedelta(seconds=5)
+
+
+class OutboxJob(Tenant, Base):
+    """One job owed: `task` is the dotted name of a function in `jobs/`, with keyword arguments."""
+
+    __tablename__ = "outbox_jobs"
+    __table_args__ = (
+        Index(
+            "ix_outbox_jobs_due",
+            "merchant_id",
+            "due_at",
+            postgresql_where=text("done_at IS NULL AND dead_at IS NULL"),
+        ),
+        {"info": {"scale": "tenant"}},
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    task: Mapped[str]
+    arguments: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    done_at: Mapped[datetime | None]
+    dead_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+
+
+def owe(session: Session, task: str, *, now: datetime, **arguments: str) -> OutboxJob:
+    """Write down a job in the caller's transaction. Ids travel as text, in their public form."""
+    job = OutboxJob(
+        merchant_id=merchant_of(session),
+        task=task,
+        arguments=arguments,
+        created_at=now,
+        due_at=now,
+        attempts=0,
+    )
+    session.add(job)
+    return job
+
+
+def claim(session: Session, *, now: datetime, limit: int = 50) -> list[OutboxJob]:
+    """Take due jobs of the session's merchant for one lease, skipping what others hold.
+
+    A job that was claimed MAX_ATTEMPTS times without finishing is dead: it stays, visible.
+    """
+    due = session.scalars(
+        select(OutboxJob)
+        .where(OutboxJob.done_at.is_(None), OutboxJob.dead_at.is_(None), OutboxJob.due_at <= now)
+        .order_by(OutboxJob.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    ).all()
+    taken = []
+    for job in due:
+        if job.attempts >= MAX_ATTEMPTS:
+            job.dead_at = now
+            continue
+        job.attempts += 1
+        job.due_at = now + LEASE + _BACK_OFF * 2**job.attempts
+        taken.append(job)
+    return taken
+
+
+def lock_unfinished(session: Session, job_id: int) -> OutboxJob | None:
+    """Lock a job that is not done yet, or return None when it is, or when somebody runs it."""
+    return session.scalar(
+        select(OutboxJob)
+        .where(OutboxJob.id == job_id, OutboxJob.done_at.is_(None), OutboxJob.dead_at.is_(None))
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+def due_merchants(reader: Session, *, now: datetime) -> list[int]:
+    """Return the merchants that have due jobs: asked by the login that reads all merchants."""
+    return list(
+        reader.scalars(
+            select(OutboxJob.merchant_id)
+            .where(OutboxJob.done_at.is_(None), OutboxJob.dead_at.is_(None))
+            .where(OutboxJob.due_at <= now)
+            .distinct()
+            .execution_options(platform=True)
+        )
+    )
+
+
+def revive(job: OutboxJob, *, now: datetime) -> None:
+    """Make a dead job due again, from its first attempt: an operator mended the cause."""
+    job.dead_at, job.attempts, job.due_at, job.last_error = None, 0, now, None

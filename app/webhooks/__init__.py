@@ -1,0 +1,1 @@
+"""Us calling the merchant: event catalogue, signing, the address guard, delivery, replay."""

@@ -1,0 +1,52 @@
+"""The events a merchant can subscribe to, and the one shape they all have.
+
+A name, once published, keeps its meaning; `data` may gain fields but never loses one.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+
+class EventType(StrEnum):
+    INVOICE_CREATED = "invoice.created"
+    INVOICE_PAID = "invoice.paid"
+    INVOICE_VOIDED = "invoice.voided"
+    INVOICE_REFUNDED = "invoice.refunded"
+    PAYMENT_UNAPPLIED = "payment.unapplied"
+    PAYOUT_COMPLETED = "payout.completed"
+
+    @property
+    def description(self) -> str:
+        """Say in one line when the event happens, in the words of the merchant's pages."""
+        return _DESCRIPTIONS[self]
+
+
+_DESCRIPTIONS = {
+    EventType.INVOICE_CREATED: "An invoice was issued and can be paid.",
+    EventType.INVOICE_PAID: "An invoice was paid in full; deliver what was bought.",
+    EventType.INVOICE_VOIDED: "An issued invoice was cancelled and can no longer be paid.",
+    EventType.INVOICE_REFUNDED: "Money of a paid invoice went back to the payer, in full or part.",
+    EventType.PAYMENT_UNAPPLIED: "Money arrived that no invoice waits for; it will be returned.",
+    EventType.PAYOUT_COMPLETED: "A payout left for your bank account.",
+}
+
+
+def envelope(
+    message_id: str, event_type: EventType, data: Mapping[str, Any], *, created_at: datetime
+) -> str:
+    """Write the body that is signed and sent: `id`, `type`, `createdAt` (UTC) and `data`.
+
+    `data` holds JSON values only, amounts as integers of minor units beside their currency and
+    ids in their public form. Raises TypeError or ValueError on anything JSON can not hold.
+    """
+    moment = created_at.astimezone(UTC).isoformat(timespec="milliseconds")
+    message = {
+        "id": message_id,
+        "type": event_type,
+        "createdAt": moment.replace("+00:00", "Z"),
+        "data": data,
+    }
+    return json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

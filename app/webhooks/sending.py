@@ -1,0 +1,229 @@
+"""Make one attempt: a POST over a socket of our own, bounded in time and size whatever answers.
+
+The usual clients time out per read, so an endpoint that drips one byte a second holds them for
+ever, in the body or already in the headers. Here every read gets only what is left of the whole
+attempt. Nothing is followed, kept, unpacked or taken from the environment: no redirects, no
+cookies, no proxies, no compression.
+"""
+
+import io
+import socket
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http.client import HTTPException, HTTPResponse
+from threading import Thread
+from typing import Any, TypeVar, cast
+
+from app.core import clock
+from app.webhooks import guard
+from app.webhooks.guard import Address, AddressBlocked, Target
+
+T = TypeVar("T")
+
+RESPONSE_CAP = 64 * 1024  # bytes we read of an answer, headers included
+RESPONSE_HEAD = 1024  # bytes of its body we keep for the merchant's log
+ADDRESSES_TRIED = 4
+FIXED_HEADERS = {
+    "User-Agent": "BuffMoney-Webhooks/1.0",
+    "Content-Type": "application/json",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+}
+
+
+class AttemptError(StrEnum):
+    """Why there was no answer to judge. Stable: the merchant's delivery log shows it."""
+
+    BLOCKED = "blocked"  # the URL or its address is one we never call
+    NAME_NOT_FOUND = "name_not_found"
+    NOT_CONNECTED = "not_connected"  # refused, unreachable, or cut before the answer was whole
+    TLS_FAILED = "tls_failed"  # among them an expired or foreign certificate
+    TIMED_OUT = "timed_out"
+    INVALID_RESPONSE = "invalid_response"  # not HTTP
+
+
+# In this order: a TimeoutError is an OSError, a dropped connection is an HTTPException too.
+_ERRORS: Sequence[tuple[type[Exception], AttemptError]] = (
+    (AddressBlocked, AttemptError.BLOCKED),
+    (TimeoutError, AttemptError.TIMED_OUT),
+    (socket.gaierror, AttemptError.NAME_NOT_FOUND),
+    (ssl.SSLError, AttemptError.TLS_FAILED),
+    (ConnectionError, AttemptError.NOT_CONNECTED),
+    (HTTPException, AttemptError.INVALID_RESPONSE),
+    (OSError, AttemptError.NOT_CONNECTED),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """How one attempt ended: with the `status` of a whole answer, or with an `error`.
+
+    `response_head` is the first KiB of the body as text, to be shown escaped and only to the
+    endpoint's owner; `retry_after` is that header as it came.
+    """
+
+    status: int | None = None
+    error: AttemptError | None = None
+    duration_ms: int = 0
+    response_head: str = ""
+    retry_after: str | None = None
+
+    @property
+    def is_delivered(self) -> bool:
+        """Only 2xx counts; a redirect is a failure, for the secret stays with the URL given."""
+        return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004  # HTTP's 2xx
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sender:
+    """The limits of every attempt, in seconds, and the two things tests bring themselves."""
+
+    connect_seconds: float = 3
+    total_seconds: float = 15
+    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    lookup: guard.Lookup = guard.look_up
+
+    def post(self, target: Target, body: bytes, *, headers: Mapping[str, str]) -> Attempt:
+        """POST `body` to the addresses `target` resolves to now. Never raises for the far side.
+
+        Takes at most `total_seconds` from the look-up to the last byte. An answer that is not
+        whole by then is no answer; one longer than the cap counts by its status and is cut.
+        """
+        deadline = _Deadline(self.total_seconds)
+        attempt: dict[str, Any]
+        try:
+            attempt = self._exchange(target, _request(target, body, headers), deadline=deadline)
+        except tuple(kind for kind, _ in _ERRORS) as problem:
+            attempt = {"error": next(error for kind, error in _ERRORS if isinstance(problem, kind))}
+        return Attempt(**attempt, duration_ms=deadline.elapsed_ms())
+
+    def _exchange(self, target: Target, message: bytes, *, deadline: "_Deadline") -> dict[str, Any]:
+        addresses = _within(deadline.left(), lambda: guard.resolve(target, lookup=self.lookup))
+        with self._connect(target, addresses, deadline=deadline) as connection:
+            _write(connection, message, deadline=deadline)
+            return _read(_Wire(connection, deadline))
+
+    def _connect(
+        self, target: Target, addresses: Sequence[Address], *, deadline: "_Deadline"
+    ) -> socket.socket:
+        """Connect to the first address that answers, by number: the name is not asked again."""
+        connecting = _Deadline(min(self.connect_seconds, deadline.left()))
+        connection = _first_answering(addresses, target.port, deadline=connecting)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if target.scheme != "https":
+            return connection
+        connection.settimeout(deadline.left())
+        with connection:  # closes the plain socket if the handshake fails; a success detaches it
+            return self.tls.wrap_socket(connection, server_hostname=target.host)
+
+
+class _Deadline:
+    """A moment every wait of one attempt ends at."""
+
+    def __init__(self, seconds: float) -> None:
+        self._started = clock.monotonic()
+        self._seconds = seconds
+
+    def left(self) -> float:
+        """Return the seconds left, always above zero. Raises TimeoutError when there are none."""
+        seconds = self._started + self._seconds - clock.monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        return seconds
+
+    def elapsed_ms(self) -> int:
+        return round((clock.monotonic() - self._started) * 1000)
+
+
+class _ResponseTooLong(HTTPException):
+    """The answer goes on after the cap."""
+
+
+class _Wire(io.RawIOBase):
+    """Read a socket, each time for no longer than the deadline and never past the cap."""
+
+    def __init__(self, connection: socket.socket, deadline: _Deadline) -> None:
+        self._connection = connection
+        self._deadline = deadline
+        self._room = RESPONSE_CAP
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        if not self._room:
+            raise _ResponseTooLong
+        self._connection.settimeout(self._deadline.left())
+        count = self._connection.recv_into(buffer, min(len(buffer), self._room))
+        self._room -= count
+        return count
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+
+def _request(target: Target, body: bytes, headers: Mapping[str, str]) -> bytes:
+    lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.authority}"]
+    lines += [f"{name}: {value}" for name, value in (FIXED_HEADERS | dict(headers)).items()]
+    lines += [f"Content-Length: {len(body)}", "", ""]
+    return "\r\n".join(lines).encode("ascii") + body
+
+
+def _first_answering(
+    addresses: Sequence[Address], port: int, *, deadline: _Deadline
+) -> socket.socket:
+    problem: OSError = ConnectionError("no address to try")
+    for address in addresses[:ADDRESSES_TRIED]:
+        try:
+            return socket.create_connection((str(address), port), timeout=deadline.left())
+        except OSError as refusal:
+            problem = refusal
+    raise problem
+
+
+def _write(connection: socket.socket, message: bytes, *, deadline: _Deadline) -> None:
+    rest = memoryview(message)
+    while rest:
+        connection.settimeout(deadline.left())
+        rest = rest[connection.send(rest) :]
+
+
+def _read(wire: _Wire) -> dict[str, Any]:
+    # All HTTPResponse wants of a socket is makefile().
+    with HTTPResponse(cast("socket.socket", wire), method="POST") as response:
+        response.begin()
+        head = b""
+        try:
+            head = response.read(RESPONSE_HEAD)
+            while response.read(RESPONSE_HEAD):
+                pass  # some servers take a connection closed early for a failed request
+        except _ResponseTooLong:
+            pass  # the status has come, and of the body we want no more
+        return {
+            "status": response.status,
+            # PostgreSQL stores no NUL in a text.
+            "response_head": head.decode(errors="replace").replace("\0", "\ufffd"),
+            "retry_after": response.headers.get("Retry-After"),
+        }
+
+
+def _within(seconds: float, work: Callable[[], T]) -> T:
+    """Return what `work` returns, or raise TimeoutError and leave it behind.
+
+    The system's resolver can not be given a time limit. A thread of its own each, not a pool:
+    look-ups that hang must not keep others waiting, nor the process from ending.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except Exception as problem:  # noqa: BLE001  # raised again by result(), in the caller
+            future.set_exception(problem)
+
+    Thread(target=run, daemon=True).start()
+    return future.result(timeout=seconds)

@@ -1,0 +1,1 @@
+"""The browser door: pages for merchants and for operators."""

@@ -53,7 +53,9 @@ class Settings:
     port: int = _setting(8000, "The port the web server listens on.")
     simulator_port: int = _setting(0, "The port of the channel simulator. 0: `PORT` + 1.")
     web_concurrency: int = _setting(2, "Web server processes.")
-    instance_dir: Path = _setting(_INSTANCE, "Where data, keys and logs of this host lie.")
+    instance_dir: Path = _setting(  # noqa: RUF009  # `_setting` is dataclasses.field
+        _INSTANCE, "Where data, keys and logs of this host lie."
+    )
     secret_key: str = _setting("", "Signs forms. Empty: made once and kept.", secret=True)
     bm_kek_1: str = _setting(
         "", "Key-encryption key, 64 hex digits. Empty: made once and kept.", secret=True

@@ -6,8 +6,8 @@ added, so that a query that forgot its WHERE still sees one merchant only, and a
 is an error here and no rows there.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -18,6 +18,7 @@ from sqlalchemy import (
     CheckConstraint,
     Date,
     DateTime,
+    Engine,
     Enum,
     Interval,
     LargeBinary,
@@ -102,15 +103,16 @@ class MerchantSession(Session):
     """A session whose statements all belong to the merchant in its `info`."""
 
 
-def enter(session: Session, merchant_id: int | None) -> None:
-    """Bind `session` to a merchant, or with None to the tables that have no tenant.
+@contextmanager
+def begin(engine: Engine, merchant_id: int | None) -> Iterator[Session]:
+    """Open one transaction of one merchant; commit at the end, roll back on an exception.
 
-    Rows of another merchant that it still holds are let go first. Must be called outside a
-    transaction: the one in progress keeps what it told the database.
+    With None the transaction belongs to no merchant and may use the tables without tenant only.
+    Rows stay readable after the end: what they hold is what was committed.
     """
-    if session.info.get(MERCHANT) != merchant_id:
-        session.expunge_all()
-        session.info[MERCHANT] = merchant_id
+    info = {MERCHANT: merchant_id}
+    with MerchantSession(engine, info=info, expire_on_commit=False) as session, session.begin():
+        yield session
 
 
 @event.listens_for(MerchantSession, "after_begin")

@@ -53,11 +53,15 @@ class CurrencyMismatch(ValueError):
 
 
 def round_half_up(value: Exact, decimals: int = 0) -> Decimal:
-    """Round half away from zero on the exact value: 0.5 → 1, −0.5 → −1, 10.005 → 10.01."""
-    scale = 10**decimals
-    scaled = abs(Fraction(value)) * scale
+    """Round half away from zero on the exact value: 0.5 → 1, −0.5 → −1, 10.005 → 10.01.
+
+    Negative `decimals` round to tens, hundreds and so on. However long the number, no digit of
+    the result is lost.
+    """
+    scaled = abs(Fraction(value)) * Fraction(10) ** decimals
     whole = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
-    return Decimal(-whole if value < 0 else whole).scaleb(-decimals)
+    # Built from text, because arithmetic on a Decimal would cut it to the context's 28 digits.
+    return Decimal(f"{-whole if value < 0 else whole}E{-decimals}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +134,11 @@ def allocate(total: int, weights: Sequence[Exact]) -> list[int]:
     for index in by_remainder[:missing]:
         parts[index] += 1
     return [-part for part in parts] if total < 0 else parts
+
+
+def allocate_within(total: int, weights: Sequence[Exact]) -> list[int]:
+    """Split `total` by `weights` as `allocate` does, but never more than the weights add up to.
+
+    So that a discount spread over whole-number amounts takes no part below zero.
+    """
+    return allocate(min(total, int(sum(Fraction(weight) for weight in weights))), weights)

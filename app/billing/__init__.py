@@ -1,0 +1,1 @@
+"""What is owed: billing runs, invoices and their lines, amounts and numbers."""

@@ -1,0 +1,201 @@
+"""Invoices: the only thing that ever gets paid. Lines, counters, runs, and their states."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Numeric,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db import Base, Tenant, one_of
+from app.core.ids import new_id
+from app.core.money import Currency, Money
+from app.core.states import Machine
+
+
+class InvoiceKind(StrEnum):
+    USAGE = "usage"
+
+
+class InvoiceStatus(StrEnum):
+    DRAFT = "draft"
+    OPEN = "open"
+    PAID = "paid"
+    VOID = "void"
+
+
+class InvoiceEvent(StrEnum):
+    FINALIZE = "finalize"
+    PAY = "pay"
+    VOID = "void"
+
+
+INVOICE = Machine(
+    "invoice",
+    moves={
+        (InvoiceStatus.DRAFT, InvoiceEvent.FINALIZE): InvoiceStatus.OPEN,
+        (InvoiceStatus.OPEN, InvoiceEvent.PAY): InvoiceStatus.PAID,
+        (InvoiceStatus.OPEN, InvoiceEvent.VOID): InvoiceStatus.VOID,
+    },
+    repeats=frozenset(
+        {
+            (InvoiceStatus.PAID, InvoiceEvent.PAY),
+            (InvoiceStatus.VOID, InvoiceEvent.VOID),
+        }
+    ),
+)
+
+
+class Invoice(Tenant, Base):
+    """One bill. From finalisation on, all but its status is frozen.
+
+    The four amounts of the seed: `subtotal_minor` in the pricing `currency`, `collection_minor`
+    in CNY, `platform_fee_minor` in CNY, `settlement_minor` in `settlement_currency`. The rates
+    are CNY per unit, locked with the midpoints (per 100 units) and the spread they came from.
+    A draft's amounts are indicative.
+    """
+
+    __tablename__ = "invoices"
+    __table_args__ = (
+        UniqueConstraint("merchant_id", "contract_id", "period_start_at", "kind"),
+        UniqueConstraint("merchant_id", "number"),
+        ForeignKeyConstraint(
+            ["merchant_id", "customer_id"], ["customers.merchant_id", "customers.id"]
+        ),
+        ForeignKeyConstraint(
+            ["merchant_id", "contract_id"], ["contracts.merchant_id", "contracts.id"]
+        ),
+        CheckConstraint("period_end_at > period_start_at", name="period"),
+        CheckConstraint("(status = 'draft') = (number IS NULL)", name="number"),
+        CheckConstraint("(status = 'paid') = (paid_at IS NOT NULL)", name="paid_at"),
+        one_of("status", InvoiceStatus),
+        one_of("kind", InvoiceKind),
+        Index("ix_invoices_customer_id", "merchant_id", "customer_id", "id"),
+        Index("ix_invoices_status", "merchant_id", "status", "id"),
+        {"info": {"scale": "tenant"}},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, default=new_id)
+    kind: Mapped[InvoiceKind]
+    status: Mapped[InvoiceStatus]
+    number: Mapped[str | None]
+    customer_id: Mapped[int]
+    contract_id: Mapped[int]
+    period_start_at: Mapped[datetime]
+    period_end_at: Mapped[datetime]
+    period_from: Mapped[date]
+    period_to: Mapped[date]
+    time_zone: Mapped[str]
+    currency: Mapped[Currency]
+    subtotal_minor: Mapped[int]
+    collection_minor: Mapped[int]
+    platform_fee_minor: Mapped[int]
+    net_minor: Mapped[int]
+    settlement_currency: Mapped[Currency]
+    settlement_minor: Mapped[int]
+    fee_bps: Mapped[int]
+    fee_fixed_minor: Mapped[int]
+    fx_publisher: Mapped[str]
+    fx_published_at: Mapped[datetime]
+    fx_spread_bps: Mapped[int]
+    fx_pricing_midpoint: Mapped[Decimal]
+    fx_pricing_rate: Mapped[Decimal] = mapped_column(Numeric(20, 10))
+    fx_settlement_midpoint: Mapped[Decimal]
+    fx_settlement_rate: Mapped[Decimal] = mapped_column(Numeric(20, 10))
+    rate_card_version_id: Mapped[int]
+    rate_card: Mapped[dict[str, Any]]
+    rate_card_sha256: Mapped[str]
+    link_secret: Mapped[str]
+    created_at: Mapped[datetime]
+    finalized_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    paid_at: Mapped[datetime | None]
+    voided_at: Mapped[datetime | None]
+    void_reason: Mapped[str | None]
+
+    @property
+    def subtotal(self) -> Money:
+        return Money(self.subtotal_minor, self.currency)
+
+    @property
+    def collection(self) -> Money:
+        """What the customer pays, in CNY."""
+        return Money(self.collection_minor, Currency.CNY)
+
+    @property
+    def platform_fee(self) -> Money:
+        return Money(self.platform_fee_minor, Currency.CNY)
+
+    @property
+    def net(self) -> Money:
+        """What is left of the collection after the platform's fee, in CNY."""
+        return Money(self.net_minor, Currency.CNY)
+
+    @property
+    def settlement(self) -> Money:
+        """What the merchant is owed, in the settlement currency."""
+        return Money(self.settlement_minor, self.settlement_currency)
+
+
+class InvoiceLine(Tenant, Base):
+    """One priced metric of an invoice; `tiers` shows which tier took how much."""
+
+    __tablename__ = "invoice_lines"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["merchant_id", "invoice_id"], ["invoices.merchant_id", "invoices.id"]
+        ),
+        {"info": {"scale": "tenant"}},
+    )
+
+    invoice_id: Mapped[int] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    metric_id: Mapped[int]
+    metric_code: Mapped[str]
+    description: Mapped[str]
+    unit: Mapped[str]
+    quantity: Mapped[Decimal]
+    events: Mapped[int]
+    amount_minor: Mapped[int]
+    tiers: Mapped[list[Any]]
+
+
+class InvoiceCounter(Tenant, Base):
+    """The last number given in a series: one row, taken inside the finalising transaction."""
+
+    __tablename__ = "invoice_counters"
+    __table_args__ = ({"info": {"scale": "tenant"}},)
+
+    series: Mapped[str] = mapped_column(primary_key=True)
+    last: Mapped[int]
+
+
+class RunTrigger(StrEnum):
+    SCHEDULE = "schedule"
+    ADMIN = "admin"
+    MERCHANT = "merchant"
+
+
+class InvoiceRun(Tenant, Base):
+    """One pass over a merchant's due contracts: what it made, and what it could not."""
+
+    __tablename__ = "invoice_runs"
+    __table_args__ = (one_of("trigger", RunTrigger), {"info": {"scale": "tenant"}})
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    trigger: Mapped[RunTrigger]
+    as_of: Mapped[datetime]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    drafted: Mapped[int] = mapped_column(default=0)
+    finalized: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None]

@@ -1,0 +1,114 @@
+"""The same request again: one row per key, and the unique index is the lock.
+
+The record and the effect commit together, so a crash leaves neither; a retry then runs as if it
+were the first. A twin that still runs holds the row: the second waits 50 ms and is told to wait.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Text, delete, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from app.core.db import Base, Tenant, merchant_of
+from app.core.errors import Conflict, Invalid
+
+LIFETIME = timedelta(hours=24)
+_LOCK_NOT_AVAILABLE = "55P03"
+
+
+class KeyReused(Invalid):
+    """The key came before with another request."""
+
+    code = "idempotency_key_reused"
+
+
+class StillRunning(Conflict):
+    """The first request with this key has not ended yet."""
+
+    code = "idempotency_key_in_use"
+
+
+class IdempotencyRecord(Tenant, Base):
+    """A request by its key, and the answer that was given to it."""
+
+    __tablename__ = "idempotency_records"
+    __table_args__ = ({"info": {"scale": "tenant"}},)
+
+    key: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    fingerprint: Mapped[bytes]
+    status: Mapped[int | None]
+    content_type: Mapped[str | None]
+    body: Mapped[bytes | None]
+    created_at: Mapped[datetime]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered the first time, to the byte."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+def fingerprint(method: str, path: str, body: bytes) -> bytes:
+    """Hash what makes two requests the same: method, path with query, and the raw body."""
+    return hashlib.sha256(b"\n".join([method.encode(), path.encode(), body])).digest()
+
+
+def begin(session: Session, key: str, print_: bytes, *, now: datetime) -> Answer | None:
+    """Take `key` for this transaction, or return the answer given to the same request before.
+
+    Raises KeyReused when the key came with another request and StillRunning when the first one
+    has not committed. A record older than 24 hours is forgotten.
+    """
+    merchant_id = merchant_of(session)
+    session.execute(
+        delete(IdempotencyRecord).where(
+            IdempotencyRecord.merchant_id == merchant_id,
+            IdempotencyRecord.key == key,
+            IdempotencyRecord.created_at <= now - LIFETIME,
+        )
+    )
+    session.execute(text("SET LOCAL lock_timeout = '50ms'"))
+    try:
+        taken = session.execute(
+            insert(IdempotencyRecord)
+            .values(merchant_id=merchant_id, key=key, fingerprint=print_, created_at=now)
+            .on_conflict_do_nothing()
+            .returning(IdempotencyRecord.key)
+        ).first()
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+            raise StillRunning("the first request with this Idempotency-Key still runs") from error
+        raise
+    session.execute(text("SET LOCAL lock_timeout = '3s'"))
+    if taken:
+        return None
+    record = session.scalars(select(IdempotencyRecord).where(IdempotencyRecord.key == key)).one()
+    if record.fingerprint != print_:
+        raise KeyReused("this Idempotency-Key was used for another request", path="Idempotency-Key")
+    if record.status is None or record.content_type is None or record.body is None:
+        raise StillRunning("the first request with this Idempotency-Key still runs")
+    return Answer(record.status, record.content_type, record.body)
+
+
+def finish(session: Session, key: str, answer: Answer) -> None:
+    """Store the answer beside the effect, in the same transaction."""
+    record = session.get_one(IdempotencyRecord, (merchant_of(session), key))
+    record.status, record.content_type = answer.status, answer.content_type
+    record.body = answer.body
+
+
+def purge(session: Session, *, now: datetime) -> int:
+    """Delete the merchant's records that are older than 24 hours; return how many."""
+    gone = session.execute(
+        delete(IdempotencyRecord)
+        .where(IdempotencyRecord.created_at <= now - LIFETIME)
+        .returning(IdempotencyRecord.key)
+    )
+    return len(gone.all())

@@ -1,0 +1,1 @@
+"""Company, merchant, users, roles, sign-in, API keys: who is who."""

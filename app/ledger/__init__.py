@@ -1,0 +1,1 @@
+"""Journals (all accounting policy), posting (the only door in), balances (always derived)."""

@@ -1,0 +1,1 @@
+"""What was used: ingestion of usage events, their aggregation, and events that come late."""

@@ -1,0 +1,1 @@
+"""Opening, capture, closing and healing of payment orders."""

@@ -1,0 +1,134 @@
+"""Attempts to pay, what the channels told us, and money that found no invoice."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.channels.base import ChannelName, Method
+from app.core.db import Base, Tenant, one_of
+from app.core.ids import new_id
+from app.core.money import Currency, Money
+from app.core.states import Machine
+
+
+class PaymentStatus(StrEnum):
+    CREATED = "created"  # written down; the channel may or may not know it
+    PENDING = "pending"  # the channel handed out a QR code
+    CAPTURED = "captured"
+    CLOSED = "closed"
+
+
+class PaymentEvent(StrEnum):
+    SUBMIT = "submit"
+    CAPTURE = "capture"
+    CLOSE = "close"
+
+
+PAYMENT = Machine(
+    "payment order",
+    moves={
+        (PaymentStatus.CREATED, PaymentEvent.SUBMIT): PaymentStatus.PENDING,
+        (PaymentStatus.PENDING, PaymentEvent.CAPTURE): PaymentStatus.CAPTURED,
+        # Money received is booked whatever we believed: we crashed after asking, or it came late.
+        (PaymentStatus.CREATED, PaymentEvent.CAPTURE): PaymentStatus.CAPTURED,
+        (PaymentStatus.CLOSED, PaymentEvent.CAPTURE): PaymentStatus.CAPTURED,
+        (PaymentStatus.CREATED, PaymentEvent.CLOSE): PaymentStatus.CLOSED,
+        (PaymentStatus.PENDING, PaymentEvent.CLOSE): PaymentStatus.CLOSED,
+    },
+    repeats=frozenset(
+        {
+            (PaymentStatus.CAPTURED, PaymentEvent.CAPTURE),
+            (PaymentStatus.CLOSED, PaymentEvent.CLOSE),
+        }
+    ),
+)
+
+
+class PaymentOrder(Tenant, Base):
+    """One attempt to pay an invoice through a channel, under our own number there."""
+
+    __tablename__ = "payment_orders"
+    __table_args__ = (
+        UniqueConstraint("merchant_id", "out_trade_no"),
+        ForeignKeyConstraint(
+            ["merchant_id", "invoice_id"], ["invoices.merchant_id", "invoices.id"]
+        ),
+        CheckConstraint("amount_minor > 0", name="amount_minor"),
+        CheckConstraint("(status = 'captured') = (captured_at IS NOT NULL)", name="captured_at"),
+        one_of("status", PaymentStatus),
+        one_of("channel", ChannelName),
+        one_of("method", Method),
+        Index("ix_payment_orders_invoice_id", "merchant_id", "invoice_id", "id"),
+        Index("ix_payment_orders_next_query_at", "merchant_id", "next_query_at"),
+        {"info": {"scale": "tenant"}},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, default=new_id)
+    invoice_id: Mapped[int]
+    channel: Mapped[ChannelName]
+    method: Mapped[Method]
+    out_trade_no: Mapped[str]
+    amount_minor: Mapped[int]
+    status: Mapped[PaymentStatus]
+    qr_payload: Mapped[str | None]
+    expires_at: Mapped[datetime]
+    channel_txn_id: Mapped[str | None]
+    captured_minor: Mapped[int | None]
+    captured_at: Mapped[datetime | None]
+    queries: Mapped[int] = mapped_column(default=0)
+    next_query_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, Currency.CNY)
+
+
+class ChannelCallback(Base):
+    """A verified call of a channel, as received; its notice id makes a copy harmless."""
+
+    __tablename__ = "channel_callbacks"
+    __table_args__ = ({"info": {"scale": "global"}},)
+
+    channel: Mapped[ChannelName] = mapped_column(primary_key=True)
+    notice_id: Mapped[str] = mapped_column(primary_key=True)
+    merchant_id: Mapped[int | None]
+    headers: Mapped[dict[str, Any]]
+    body: Mapped[bytes]
+    received_at: Mapped[datetime]
+
+
+class CaseStatus(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class UnallocatedPayment(Tenant, Base):
+    """Money that came and paid nothing: booked aside (U1), with the case somebody must close."""
+
+    __tablename__ = "unallocated_payments"
+    __table_args__ = (
+        UniqueConstraint("merchant_id", "channel", "channel_txn_id"),
+        one_of("status", CaseStatus),
+        ForeignKeyConstraint(
+            ["merchant_id", "payment_order_id"],
+            ["payment_orders.merchant_id", "payment_orders.id"],
+        ),
+        {"info": {"scale": "tenant"}},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, default=new_id)
+    payment_order_id: Mapped[int]
+    channel: Mapped[ChannelName]
+    channel_txn_id: Mapped[str]
+    amount_minor: Mapped[int]
+    reason: Mapped[str]
+    status: Mapped[CaseStatus] = mapped_column(default=CaseStatus.OPEN)
+    opened_at: Mapped[datetime]
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, Currency.CNY)

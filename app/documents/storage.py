@@ -1,0 +1,52 @@
+"""Where the bytes of documents lie: a folder of this machine, or a bucket. Written once each."""
+
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import LocalStore, ObjectStore, S3Store
+
+from app.core.errors import Conflict, NotFound
+
+
+class AlreadyStored(Conflict):
+    """There are bytes under this key; what was issued is never overwritten."""
+
+    code = "already_stored"
+
+
+class Storage:
+    """Files by key. Calls may use the network: never make one inside a transaction."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+
+    @classmethod
+    def at(cls, location: str) -> "Storage":
+        """Open a folder, which is made if missing, or `s3://bucket/prefix`.
+
+        Endpoint, region and credentials of a bucket come from the usual `AWS_…` environment.
+        Raises ValueError on any other URL.
+        """
+        scheme, separator, path = location.partition("://")
+        if not separator:
+            return cls(LocalStore(Path(location).absolute(), mkdir=True))
+        if scheme == "file":
+            return cls(LocalStore(Path(path), mkdir=True))
+        if scheme == "s3":
+            return cls(S3Store.from_url(location))
+        raise ValueError(f"documents are stored in a folder or under s3://, not under {scheme}://")
+
+    def put_once(self, key: str, content: bytes) -> None:
+        """Write `content` under a new key, whole or not at all. Raises AlreadyStored."""
+        try:
+            obstore.put(self.store, key, content, mode="create")
+        except AlreadyExistsError as error:
+            raise AlreadyStored(f"{key} is already stored") from error
+
+    def read(self, key: str) -> bytes:
+        """Return what was written under `key`. Raises NotFound."""
+        try:
+            return bytes(obstore.get(self.store, key).bytes())
+        except FileNotFoundError as error:
+            raise NotFound(f"nothing is stored as {key}") from error

@@ -1,0 +1,47 @@
+"""What was stored is there, whole, and is never written over."""
+
+from pathlib import Path
+
+import pytest
+
+from app.core.errors import NotFound
+from app.documents.storage import AlreadyStored, Storage
+
+
+def test_what_is_put_is_read(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path / "new" / "folder"))
+
+    storage.put_once("00000000abc/2026/doc_1.pdf", b"%PDF-1.7")
+
+    assert storage.read("00000000abc/2026/doc_1.pdf") == b"%PDF-1.7"
+    assert (tmp_path / "new/folder/00000000abc/2026/doc_1.pdf").read_bytes() == b"%PDF-1.7"
+
+
+def test_a_second_write_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    storage = Storage.at(f"file://{tmp_path}")
+    storage.put_once("a.pdf", b"first")
+
+    with pytest.raises(AlreadyStored):
+        storage.put_once("a.pdf", b"second")
+
+    assert storage.read("a.pdf") == b"first"
+
+
+def test_what_was_never_stored_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        Storage.at(str(tmp_path)).read("a.pdf")
+
+
+def test_a_key_can_not_leave_the_folder(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path / "documents"))
+
+    with pytest.raises(Exception, match=r"\.\."):
+        storage.put_once("../outside.pdf", b"x")
+
+    assert not (tmp_path / "outside.pdf").exists()
+
+
+def test_a_bucket_is_opened_and_any_other_address_refused() -> None:
+    assert Storage.at("s3://invoices/production")
+    with pytest.raises(ValueError, match="not under https"):
+        Storage.at("https://example.com/invoices")

@@ -1,0 +1,1 @@
+"""The payment channels' real wire protocols: sign, ask, verify. Knows none of our tables."""

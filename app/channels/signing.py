@@ -1,0 +1,54 @@
+"""RSASSA-PKCS1-v1_5 with SHA-256, the one signature both channels use, and the keys for it."""
+
+import base64
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+from app.channels.wire import Untrusted
+
+_SHORTEST_KEY_BITS = 2048
+
+
+def load_private_key(pem: str) -> RSAPrivateKey:
+    """Read an unencrypted RSA key, PKCS#8 or PKCS#1. Raises ValueError."""
+    key = serialization.load_pem_private_key(pem.encode(), password=None)
+    if not isinstance(key, RSAPrivateKey) or key.key_size < _SHORTEST_KEY_BITS:
+        raise ValueError("not an RSA private key of at least 2048 bits")
+    return key
+
+
+def load_public_key(pem: str) -> RSAPublicKey:
+    """Read an RSA public key, or the one in a certificate. Raises ValueError."""
+    raw = pem.encode()
+    is_certificate = b"BEGIN CERTIFICATE" in raw
+    key = (
+        x509.load_pem_x509_certificate(raw).public_key()
+        if is_certificate
+        else serialization.load_pem_public_key(raw)
+    )
+    if not isinstance(key, RSAPublicKey) or key.key_size < _SHORTEST_KEY_BITS:
+        raise ValueError("not an RSA public key of at least 2048 bits")
+    return key
+
+
+def sign(key: RSAPrivateKey, message: bytes) -> str:
+    """Return the signature of `message` in base64."""
+    return base64.b64encode(key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
+
+
+def verify(key: RSAPublicKey, message: bytes, signature: str) -> None:
+    """Check a base64 signature. The hash is ours to choose, never the sender's. Raises Untrusted.
+
+    Only the one canonical base64 text of a signature passes, so no bit of it can be changed.
+    """
+    try:
+        raw = base64.b64decode(signature, validate=True)
+        if base64.b64encode(raw).decode() != signature:
+            raise Untrusted("the signature is not in canonical base64")
+        key.verify(raw, message, padding.PKCS1v15(), hashes.SHA256())
+    except (InvalidSignature, ValueError) as fault:
+        raise Untrusted("the signature is wrong") from fault

@@ -1,0 +1,85 @@
+"""A channel on loopback: real HTTP, answers said by the test, every request kept."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from app.channels import wire
+from app.channels.alipay import Alipay
+from app.channels.wechat import Wechat
+from tests.channels import signers
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request as it came: `target` undecoded, `body` in bytes, header names in lower case."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Stub:
+    """What the channel answers next, and what it was asked. Clear `awake` to let it hang."""
+
+    url: str
+    reply: signers.Reply = field(default_factory=lambda: signers.Reply(500))
+    seen: list[Seen] = field(default_factory=list)
+    awake: threading.Event = field(default_factory=threading.Event)
+
+
+@pytest.fixture(scope="session")
+def channel_server() -> Iterator[Stub]:
+    class Handler(BaseHTTPRequestHandler):
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            state.seen.append(Seen(self.command, self.path, headers, body))
+            state.awake.wait(timeout=5)
+            self.send_response(state.reply.status)
+            for name, value in state.reply.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(state.reply.body)
+
+        do_GET = do_POST = handle_any  # noqa: N815 - http.server's names
+
+        def log_message(self, *_args: object) -> None:
+            """Keep the test output to the tests."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state = Stub(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def stub(channel_server: Stub) -> Iterator[Stub]:
+    channel_server.seen.clear()
+    channel_server.awake.set()
+    yield channel_server
+    channel_server.awake.set()
+
+
+@pytest.fixture(scope="session")
+def wechat(channel_server: Stub) -> Iterator[Wechat]:
+    with wire.new_client() as client:
+        settings = signers.wechat_settings(channel_server.url)
+        yield Wechat(settings, client=client, nonce=lambda: signers.NONCE)
+
+
+@pytest.fixture(scope="session")
+def alipay(channel_server: Stub) -> Iterator[Alipay]:
+    with wire.new_client() as client:
+        yield Alipay(signers.alipay_settings(f"{channel_server.url}/gateway.do"), client=client)

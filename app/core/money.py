@@ -1,7 +1,7 @@
 """Money: an integer of minor units and a currency, one rounding rule, one way to split.
 
-Amounts are never floats (`billing-rules` §0–1): quantities and unit prices are exact decimals,
-and a line becomes money once, by `Money.rounded`, half away from zero.
+Amounts are never floats: quantities and unit prices are exact decimals, and a line becomes money
+once, by `Money.rounded`, half away from zero.
 """
 
 from collections.abc import Sequence

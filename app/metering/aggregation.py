@@ -1,0 +1,55 @@
+"""Aggregation: the one quantity that a period's readings of a metric come to."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, localcontext
+from enum import StrEnum
+
+from app.core.decimals import EXACT
+
+ZERO = Decimal(0)
+
+
+class Aggregation(StrEnum):
+    SUM = "sum"
+    COUNT = "count"  # how many readings, whatever their quantity
+    MAX = "max"
+    LAST = "last"  # the newest by the time it happened, not by the time it arrived
+    UNIQUE_COUNT = "unique_count"  # how many different keys
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One usage event, as far as aggregation cares.
+
+    `sequence` is the order of ingestion, which decides between two readings of one instant.
+    `key` is what unique_count tells readings apart by: a dimension's value, or the quantity.
+    """
+
+    quantity: Decimal
+    occurred_at: datetime
+    sequence: int
+    key: str = ""
+
+
+def aggregate(aggregation: Aggregation, readings: Iterable[Reading]) -> Decimal:
+    """Return the quantity of the readings, exactly and in whichever order they come; 0 if none."""
+    readings = list(readings)
+    match aggregation:
+        case Aggregation.SUM:
+            with localcontext(EXACT):
+                return sum((reading.quantity for reading in readings), ZERO)
+        case Aggregation.COUNT:
+            return Decimal(len(readings))
+        case Aggregation.MAX:
+            return max((reading.quantity for reading in readings), default=ZERO)
+        case Aggregation.LAST:
+            newest = max(readings, key=_happened, default=None)
+            return newest.quantity if newest else ZERO
+        case Aggregation.UNIQUE_COUNT:
+            return Decimal(len({reading.key for reading in readings}))
+
+
+def _happened(reading: Reading) -> tuple[datetime, int]:
+    return reading.occurred_at, reading.sequence

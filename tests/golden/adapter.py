@@ -1,0 +1,333 @@
+"""Golden ops in terms of the product: one function per op, with no arithmetic but unit shifts.
+
+Cases speak major units; the product keeps minor units. To build a further op, or a further model
+of one, add its function to ADAPTERS; until then its cases are pending.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.billing.amounts import PlatformFee, sum_lines
+from app.core.decimals import EXACT, parse_quantity, plain
+from app.core.money import Currency, Money, allocate, allocate_within, round_half_up
+from app.core.periods import (
+    Cycle,
+    Period,
+    Unit,
+    add_units,
+    days_between,
+    elapsed_units,
+    local_date,
+    local_midnight,
+    period_containing,
+    previous_period,
+    recurrence_containing,
+)
+from app.fx.conversion import divided, from_cny, locked_rate, multiplied, to_cny
+from app.metering.aggregation import Aggregation, Reading, aggregate
+from app.pricing.rating import (
+    Model,
+    Price,
+    Tier,
+    billable_quantity,
+    parse_price,
+    rate,
+    rate_further,
+)
+
+Fields = dict[str, Any]
+
+BEFORE_ALL_CASES = date(1970, 1, 1)  # the anchor of a case whose calendar periods have none
+
+
+# Units
+
+
+def currency_of(case: Fields) -> Currency:
+    """Return the case's currency, or for one we do not sell in another that has two decimals."""
+    code = case["currency"]
+    return Currency(code) if code in Currency.__members__ else Currency.EUR
+
+
+def to_minor(amount: str, currency: Currency) -> Decimal:
+    return EXACT.scaleb(Decimal(amount), currency.exponent)
+
+
+def to_major(minor: Decimal, currency: Currency) -> Decimal:
+    return EXACT.scaleb(minor, -currency.exponent)
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def written(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def bounds(period: Period) -> Fields:
+    return {"start": written(period.start_at), "end": written(period.end_at)}
+
+
+# core.money
+
+
+def op_round(case: Fields) -> Fields:
+    return {"rounded": round_half_up(Decimal(case["amount"]), case["decimals"])}
+
+
+def op_round_currency(case: Fields) -> Fields:
+    return {"rounded": round_half_up(Decimal(case["amount"]), currency_of(case).exponent)}
+
+
+def op_sum_rounded_lines(case: Fields) -> Fields:
+    currency = currency_of(case)
+    lines = [Money.rounded(to_minor(line, currency), currency) for line in case["lines"]]
+    return {"subtotal": sum_lines(lines, currency).major}
+
+
+def op_allocate(case: Fields) -> Fields:
+    split = allocate_within if case.get("cap_to_weights") else allocate
+    weights = [Decimal(weight) for weight in case["weights"]]
+    return {"parts_minor": split(case["total_minor"], weights)}
+
+
+# core.periods
+
+
+def op_billing_period(case: Fields) -> Fields:
+    cycle, zone = Cycle(f"{case['cycle']}_{case['basis']}"), ZoneInfo(case["time_zone"])
+    anchor = date.fromisoformat(case["anchor"]) if case.get("anchor") else BEFORE_ALL_CASES
+    period = period_containing(cycle, instant(case["at"]), anchor=anchor, zone=zone)
+    match case["which"]:
+        case "current":
+            return bounds(period)
+        case "last_completed":
+            return bounds(previous_period(cycle, period, anchor=anchor, zone=zone))
+        case other:
+            raise ValueError(f"no period is the {other} one")
+
+
+def op_recurrence_period(case: Fields) -> Fields:
+    period = recurrence_containing(
+        Unit(case["every"]),
+        instant(case["at"]),
+        anchor_at=instant(case["anchor_at"]),
+        zone=ZoneInfo(case["time_zone"]),
+    )
+    return bounds(period)
+
+
+def op_add_periods(case: Fields) -> Fields:
+    start = datetime.fromisoformat(case["start_local"])
+    return {"end_local": add_units(start, case["count"], Unit(case["unit"])).isoformat()}
+
+
+def op_calendar_first_period(case: Fields) -> Fields:
+    start, zone = date.fromisoformat(case["start"]), ZoneInfo("UTC")
+    period = period_containing(
+        Cycle(f"{case['cycle']}_calendar"), local_midnight(start, zone), anchor=start, zone=zone
+    )
+    return {
+        "start": local_date(period.start_at, zone).isoformat(),
+        "end": local_date(period.end_at, zone).isoformat(),
+    }
+
+
+def op_elapsed_periods(case: Fields) -> Fields:
+    anchor, at = date.fromisoformat(case["anchor"]), date.fromisoformat(case["at"])
+    return {"completed": elapsed_units(anchor, at, Cycle(f"{case['cycle']}_anniversary").unit)}
+
+
+def op_local_range_to_utc(case: Fields) -> Fields:
+    return bounds(local_period(case["local_start"], case["local_end_exclusive"], case))
+
+
+def op_event_in_period(case: Fields) -> Fields:
+    period = local_period(case["local_period_start"], case["local_period_end_exclusive"], case)
+    return {"included": instant(case["event_at"]) in period}
+
+
+def local_period(start: str, end: str, case: Fields) -> Period:
+    zone = ZoneInfo(case["time_zone"])
+    return Period(
+        local_midnight(date.fromisoformat(start), zone),
+        local_midnight(date.fromisoformat(end), zone),
+    )
+
+
+def op_local_date(case: Fields) -> Fields:
+    return {"date": local_date(instant(case["at"]), ZoneInfo(case["time_zone"])).isoformat()}
+
+
+def op_days_between(case: Fields) -> Fields:
+    zone = ZoneInfo(case["time_zone"])
+    return {"days": days_between(instant(case["from"]), instant(case["to"]), zone)}
+
+
+# pricing.rating
+
+
+def price_of(case: Fields) -> Price:
+    """Read the case's price as the product would: from its JSON, in minor units."""
+    currency = currency_of(case)
+
+    def minor(name: str, fields: Fields) -> Fields:
+        return {name: plain(to_minor(fields[name], currency))} if name in fields else {}
+
+    document: Fields = {"model": case["model"]}
+    for name in ("unit_price", "minimum_amount", "maximum_amount"):
+        document |= minor(name, case)
+    if "free_units" in case:
+        document["free_units"] = case["free_units"]
+    if "tiers" in case:
+        document["tiers"] = [
+            {"up_to": tier["up_to"], **minor("unit_price", tier), **minor("flat_fee", tier)}
+            for tier in case["tiers"]
+        ]
+    return parse_price(document)
+
+
+def op_price_usage(case: Fields) -> Fields:
+    rated = rate(price_of(case), parse_quantity(case["quantity"]))
+    currency = currency_of(case)
+    return {
+        "amount": to_major(rated.amount, currency),
+        "amount_minor": round_half_up(rated.amount),
+        "tier_amounts": [to_major(tier.amount, currency) for tier in rated.tiers],
+    }
+
+
+def op_price_increment(case: Fields) -> Fields:
+    currency = currency_of(case)
+    quantities = [case["previous_quantity"], case["quantity"]]
+    line = rate_further(
+        price_of(case),
+        aggregate(Aggregation.SUM, readings(quantities)),
+        billed=Money.rounded(to_minor(case["previous_billed"], currency), currency),
+        closes_period=case.get("last_line", False),
+    )
+    return {"amount": line.major, "amount_minor": line.minor}
+
+
+def op_free_units(case: Fields) -> Fields:
+    price = Price(
+        Model.STANDARD, (Tier(None, Decimal(1)),), free_units=parse_quantity(case["free_units"])
+    )
+    previous = parse_quantity(case.get("previous_quantity", "0"))
+    quantity = parse_quantity(case["quantity"])
+    return {"billable_quantity": billable_quantity(price, quantity, previous=previous)}
+
+
+# metering.aggregation
+
+
+def readings(quantities: list[str]) -> list[Reading]:
+    """Make readings of one instant, for a plain sum."""
+    midnight = datetime(2024, 1, 1, tzinfo=UTC)
+    return [
+        Reading(parse_quantity(quantity), midnight, index)
+        for index, quantity in enumerate(quantities)
+    ]
+
+
+def op_aggregate(case: Fields) -> Fields:
+    aggregation = Aggregation(case["aggregation"])
+    return {
+        "value": aggregate(
+            aggregation,
+            [
+                Reading(
+                    quantity=quantity_of(event, aggregation),
+                    occurred_at=instant(event["at"]),
+                    sequence=arrival,
+                    key=str(event.get("value")),
+                )
+                for arrival, event in enumerate(case["events"])
+            ],
+        )
+    }
+
+
+def quantity_of(event: Fields, aggregation: Aggregation) -> Decimal:
+    """Read an event's value as a quantity, where it is one: names are counted, too."""
+    if aggregation in {Aggregation.COUNT, Aggregation.UNIQUE_COUNT}:
+        return Decimal(1)
+    return parse_quantity(event["value"])
+
+
+def op_aggregate_and_price(case: Fields) -> Fields:
+    quantity = plain(op_aggregate(case)["value"])
+    return op_price_usage({"model": "standard", **case, "quantity": quantity})
+
+
+# fx.conversion
+
+
+def op_fx_lock_rate(case: Fields) -> Fields:
+    return {"cny_per_unit": locked_rate(Decimal(case["midpoint_per_100"]), int(case["spread_bps"]))}
+
+
+def op_fx_collect(case: Fields) -> Fields:
+    subtotal = Money(case["subtotal_minor"], currency_of(case))
+    return {"collect_cny_minor": to_cny(subtotal, Decimal(case["cny_per_unit"])).minor}
+
+
+def op_fx_settle(case: Fields) -> Fields:
+    net, currency = Money(case["cny_minor"], Currency.CNY), currency_of(case)
+    return {"settle_minor": from_cny(net, Decimal(case["cny_per_unit"]), currency).minor}
+
+
+def op_fx_convert(case: Fields) -> Fields:
+    convert = {"multiply": multiplied, "divide": divided}[case["operation"]]
+    decimals = (case["from"]["decimals"], case["to"]["decimals"])
+    exact = convert(case["amount_minor"], Decimal(case["rate"]), decimals=decimals)
+    return {"amount_minor": round_half_up(exact)}
+
+
+# billing.amounts
+
+
+def op_platform_fee(case: Fields) -> Fields:
+    fee = PlatformFee(case["basis_points"], case.get("fixed_minor", 0))
+    return {"fee_minor": fee.on(Money(case["amount_minor"], Currency.CNY)).minor}
+
+
+ADAPTERS: dict[str, Callable[[Fields], Fields]] = {
+    "round/half_up": op_round,
+    "round_currency": op_round_currency,
+    "sum_rounded_lines": op_sum_rounded_lines,
+    "allocate": op_allocate,
+    "billing_period": op_billing_period,
+    "recurrence_period": op_recurrence_period,
+    "add_periods": op_add_periods,
+    "calendar_first_period": op_calendar_first_period,
+    "elapsed_periods": op_elapsed_periods,
+    "local_range_to_utc": op_local_range_to_utc,
+    "event_in_period": op_event_in_period,
+    "local_date": op_local_date,
+    "days_between": op_days_between,
+    "price_usage/standard": op_price_usage,
+    "price_usage/graduated": op_price_usage,
+    "price_increment/standard": op_price_increment,
+    "price_increment/graduated": op_price_increment,
+    "free_units": op_free_units,
+    "aggregate/sum": op_aggregate,
+    "aggregate/count": op_aggregate,
+    "aggregate/max": op_aggregate,
+    "aggregate/last": op_aggregate,
+    "aggregate/unique_count": op_aggregate,
+    "aggregate_and_price/sum": op_aggregate_and_price,
+    "aggregate_and_price/count": op_aggregate_and_price,
+    "aggregate_and_price/max": op_aggregate_and_price,
+    "aggregate_and_price/last": op_aggregate_and_price,
+    "aggregate_and_price/unique_count": op_aggregate_and_price,
+    "fx_lock_rate": op_fx_lock_rate,
+    "fx_collect": op_fx_collect,
+    "fx_settle": op_fx_settle,
+    "fx_convert": op_fx_convert,
+    "platform_fee": op_platform_fee,
+}

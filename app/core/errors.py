@@ -5,20 +5,21 @@ class Refusal(Exception):
     """Something the caller asked for will not happen, for a reason he can be told.
 
     `code` is stable and public: the JSON doors answer it, the docs list it. Declare a subclass
-    beside the function that raises it. The message is for people and never holds a secret.
+    beside the function that raises it. The message is for people and never holds a secret;
+    `path` names the field it is about, if it is about one.
     """
 
     code = "refused"
 
-
-class Invalid(Refusal):
-    """The input is wrong in itself, whatever the state of the books. `path` names the field."""
-
-    code = "invalid"
-
     def __init__(self, message: str, *, path: str = "") -> None:
         super().__init__(message)
         self.path = path
+
+
+class Invalid(Refusal):
+    """The input is wrong in itself, whatever the state of the books."""
+
+    code = "invalid"
 
 
 class NotFound(Refusal):

@@ -181,7 +181,7 @@ def _calendar_start(day: date, unit: Unit) -> date:
 
 
 def _local(instant: datetime, zone: ZoneInfo) -> datetime:
-    return instant.astimezone(zone).replace(tzinfo=None, fold=0)
+    return instant.astimezone(zone).replace(tzinfo=None)
 
 
 def _instant(local: datetime, zone: ZoneInfo) -> datetime:

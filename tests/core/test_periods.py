@@ -159,6 +159,16 @@ def test_a_stub_of_one_day_is_followed_by_the_whole_month() -> None:
     assert previous_period(Cycle.MONTHLY_CALENDAR, june, anchor=anchor, zone=SHANGHAI) == stub
 
 
+def test_the_period_before_the_anchor_ends_on_it() -> None:
+    terms = Terms(Cycle.MONTHLY_CALENDAR, date(2026, 5, 31), SHANGHAI)
+
+    before = terms.period(utc("2026-05-10T00:00"))
+    stub = next_period(terms.cycle, before, anchor=terms.anchor, zone=terms.zone)
+
+    assert before == Period(utc("2026-04-30T16:00"), utc("2026-05-30T16:00"))
+    assert stub == Period(utc("2026-05-30T16:00"), utc("2026-05-31T16:00"))
+
+
 @pytest.mark.parametrize(
     ("zone", "end_at"),
     [("America/New_York", "2024-05-01T04:00"), ("Pacific/Kiritimati", "2024-04-30T10:00")],

@@ -66,9 +66,9 @@ def test_of_two_readings_of_one_instant_the_one_ingested_last_counts() -> None:
 
 
 def test_a_sum_loses_no_digit() -> None:
-    readings = [at(1, "999999999999999999.999999999999"), at(2, "0.000000000001")]
+    readings = [at(1, "999999999999999999.999999999999"), at(2, "0.000000000002")]
 
-    assert aggregate(Aggregation.SUM, readings) == 10**18
+    assert str(aggregate(Aggregation.SUM, readings)) == "1000000000000000000.000000000001"
 
 
 @given(st.sampled_from(Aggregation), TWO_ORDERS)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.orm import Session
 
@@ -24,6 +25,9 @@ from app.core.db import MERCHANT, MerchantSession, Transaction, begin
 from app.embedded import THROWAWAY, Postgres, Service, Valkey, locked
 from app.roles import LOGINS, ensure_roles
 from tests.make import Make
+
+settings.register_profile("suite", deadline=None)  # laws are not about time, and the host is busy
+settings.load_profile("suite")
 
 _STARTED: list[Service] = []
 _INSTANCE = ROOT / "instance" / "test"

@@ -11,11 +11,13 @@ from typing import Any
 from sqlalchemy import Identity, Index, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app.core.db import Base, Tenant, merchant_of
+from app.core.db import Base, Tenant, get_locked, merchant_of
 
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 8
 _BACK_OFF = timedelta(seconds=5)
+_ERROR_LENGTH = 2000
+_OWES = "owes_jobs"
 
 
 class OutboxJob(Tenant, Base):
@@ -54,7 +56,13 @@ def owe(session: Session, task: str, *, now: datetime, **arguments: str) -> Outb
         attempts=0,
     )
     session.add(job)
+    session.info[_OWES] = True
     return job
+
+
+def owes(session: Session) -> bool:
+    """Return whether this session wrote down a job: then the queue is worth a ring."""
+    return bool(session.info.get(_OWES))
 
 
 def claim(session: Session, *, now: datetime, limit: int = 50) -> list[OutboxJob]:
@@ -81,14 +89,21 @@ def claim(session: Session, *, now: datetime, limit: int = 50) -> list[OutboxJob
     return taken
 
 
-def lock_unfinished(session: Session, job_id: int) -> OutboxJob | None:
-    """Lock a job that is not done yet, or return None when it is, or when somebody runs it."""
-    return session.scalar(
-        select(OutboxJob)
-        .where(OutboxJob.id == job_id, OutboxJob.done_at.is_(None), OutboxJob.dead_at.is_(None))
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
+def find_unfinished(session: Session, job_id: int) -> OutboxJob | None:
+    """Return a job that still has to be done, or None."""
+    job = session.get(OutboxJob, (merchant_of(session), job_id))
+    return job if job and job.done_at is None and job.dead_at is None else None
+
+
+def finish(session: Session, job_id: int, *, now: datetime) -> None:
+    """Write down that a job is done."""
+    job = get_locked(session, OutboxJob, job_id, noun="job")
+    job.done_at, job.last_error = job.done_at or now, None
+
+
+def fail(session: Session, job_id: int, error: str) -> None:
+    """Keep what went wrong, for the page where an operator looks; the lease brings it back."""
+    get_locked(session, OutboxJob, job_id, noun="job").last_error = error[:_ERROR_LENGTH]
 
 
 def due_merchants(reader: Session, *, now: datetime) -> list[int]:

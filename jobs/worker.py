@@ -1,0 +1,35 @@
+"""One worker process: takes jobs of one queue, one after the other, in this process.
+
+`python -m jobs.worker [QUEUE]`. One queue a worker: on several a job popped by a worker that dies
+would be in no list any more. It does not fork: a fork per job costs ten times the job, and what
+a job must survive is the death of its process, which the outbox handles.
+"""
+
+import sys
+
+from rq import SimpleWorker
+from rq.serializers import JSONSerializer
+
+from app.extensions import runtime
+from app.factory import create_app
+
+SECONDS_TO_LIVE = 30
+MAINTENANCE_SECONDS = 15
+
+
+def main(queue: str = "default") -> None:
+    """Work until told to stop; the job at hand is finished first."""
+    app = create_app(login="worker")
+    with app.app_context():
+        worker = SimpleWorker(
+            [queue],
+            connection=runtime().redis,
+            serializer=JSONSerializer,
+            worker_ttl=SECONDS_TO_LIVE,
+            maintenance_interval=MAINTENANCE_SECONDS,
+        )
+        worker.work(logging_level="WARNING")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])

@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from app.core import clock
 from app.core.crypto import Keyring
-from app.core.db import Transaction, get, get_locked, merchant_of
+from app.core.db import Transaction, get, get_locked
 from app.core.errors import Conflict, Invalid
 from app.core.ids import Prefix, show
-from app.identity.models import Merchant
+from app.identity import clocks
 from app.webhooks import endpoints, schedule
 from app.webhooks.guard import check_url
 from app.webhooks.models import (
@@ -67,7 +67,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What one call of `deliver_due` did. Where something is `left`, call again soon."""
+    """What one call of `deliver_due` did: call again at once for as long as it delivers.
+
+    `left` was claimed and given back untried, because its endpoint gave no answer.
+    """
 
     delivered: int = 0
     failed: int = 0
@@ -121,7 +124,7 @@ def claim(session: Session, *, keyring: Keyring, now: datetime) -> dict[int, deq
     A share per endpoint, so that the backlog of a dead one does not crowd out the rest. Raises
     Unsealable when a secret was sealed with a key we do not have.
     """
-    is_live = not session.get_one(Merchant, merchant_of(session)).is_sandbox
+    is_live = not clocks.get_merchant(session).is_sandbox
     active = session.scalars(
         select(WebhookEndpoint).where(WebhookEndpoint.status == EndpointStatus.ACTIVE)
     ).all()

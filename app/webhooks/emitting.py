@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.core.db import merchant_of
 from app.core.ids import Prefix, new_id, show
-from app.identity.models import Merchant
+from app.identity import clocks
 from app.webhooks.catalogue import EventType, envelope
 from app.webhooks.models import EndpointStatus, WebhookDelivery, WebhookEndpoint, WebhookEvent
 
@@ -55,7 +55,7 @@ def emit(
         return Outcome.REPEATED
 
     # A sandbox's clock may run ahead; its deliveries go out in real time all the same.
-    due_at = now - session.get_one(Merchant, merchant_id).clock_offset
+    due_at = now - clocks.get_merchant(session).clock_offset
     active = select(WebhookEndpoint).where(WebhookEndpoint.status == EndpointStatus.ACTIVE)
     session.add_all(
         WebhookDelivery(

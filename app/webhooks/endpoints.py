@@ -7,9 +7,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.core.crypto import Keyring
-from app.core.db import get_locked, merchant_of
+from app.core.db import get_locked
 from app.core.errors import Conflict, Invalid
 from app.core.ids import new_id
+from app.identity import clocks
 from app.identity.models import Merchant
 from app.webhooks import guard, schedule, signing
 from app.webhooks.catalogue import EventType
@@ -60,9 +61,7 @@ def register(
     Locks the merchant, so that two at once do not pass the limit of 20. Raises
     TooManyEndpoints, NoEventTypes, DescriptionTooLong and what `guard.check_url` raises.
     """
-    merchant = session.get_one(
-        Merchant, merchant_of(session), with_for_update=True, populate_existing=True
-    )
+    merchant = clocks.lock_merchant(session)
     _check_url(merchant, url, allow_loopback=allow_loopback)
     if _count(session) >= MAX_ENDPOINTS:
         raise TooManyEndpoints(f"a merchant has at most {MAX_ENDPOINTS} webhook endpoints")
@@ -96,8 +95,7 @@ def change(
     """
     endpoint = lock_endpoint(session, endpoint_id)
     if url is not None:
-        merchant = session.get_one(Merchant, endpoint.merchant_id)
-        _check_url(merchant, url, allow_loopback=allow_loopback)
+        _check_url(clocks.get_merchant(session), url, allow_loopback=allow_loopback)
         endpoint.url, endpoint.failing_since = url, None
     if event_types is not None:
         endpoint.event_types = _checked_types(event_types)

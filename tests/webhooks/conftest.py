@@ -3,7 +3,7 @@
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
@@ -93,8 +93,8 @@ class Receiver:
         return self.tls.wrap_socket(plain, server_side=True) if self.tls else plain
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
+@contextmanager
+def receiving() -> Iterator[Receiver]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         receiver = Receiver(listener)
         thread = Thread(target=receiver.run, daemon=True)
@@ -103,3 +103,9 @@ def receiver() -> Iterator[Receiver]:
         receiver.over.set()
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver

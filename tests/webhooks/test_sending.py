@@ -220,7 +220,7 @@ def test_a_name_that_changes_its_mind_is_asked_once_per_attempt(receiver: Receiv
 def test_the_next_address_is_tried_when_one_does_not_answer(receiver: Receiver) -> None:
     local = Target("http", "localhost", receiver.port, "/")
 
-    assert post(local, Sender(lookup=answering(["127.0.0.2", "127.0.0.1"]))).is_delivered
+    assert post(local, Sender(lookup=answering(["::1", "127.0.0.1"]))).is_delivered
 
 
 def test_a_name_nobody_knows_is_not_found() -> None:

@@ -1,0 +1,107 @@
+"""A mail says the same in text and HTML, in the reader's language, and values stay values."""
+
+# ruff: noqa: RUF001  # Chinese punctuation is full-width
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from app.mail.rendering import (
+    InvoiceIssued,
+    InvoicePaid,
+    Language,
+    UnsafeLink,
+    render_invoice_issued,
+    render_invoice_paid,
+)
+
+ISSUED = InvoiceIssued(
+    merchant_name="极光科技",
+    customer_name="北京堃昇科技",
+    number="MER-2026-000001",
+    amount="¥905.33",
+    due_on=date(2026, 7, 2),
+    pay_url="https://pay.example.cn/c/abc?x=1&y=2",
+    reference="inv_0000000000001",
+    request_id="req_77",
+)
+PAID = InvoicePaid(
+    merchant_name="极光科技",
+    customer_name="北京堃昇科技",
+    number="MER-2026-000001",
+    amount="¥905.33",
+    paid_on=date(2026, 6, 2),
+    channel="微信支付",
+    transaction="4200001234202606021234567890",
+    invoice_url="https://pay.example.cn/i/abc",
+    reference="inv_0000000000001",
+)
+
+
+def test_an_issued_invoice_asks_for_its_payment_in_chinese() -> None:
+    content = render_invoice_issued(ISSUED, Language.ZH_HANS_CN)
+
+    assert content.subject == "极光科技 账单 MER-2026-000001：应付 ¥905.33"
+    for body in (content.text, content.html):
+        for fact in ("北京堃昇科技", "MER-2026-000001", "¥905.33", "2026-07-02", "不作为发票"):
+            assert fact in body
+        assert "inv_0000000000001 · req_77" in body
+    assert "https://pay.example.cn/c/abc?x=1&y=2" in content.text
+    assert 'href="https://pay.example.cn/c/abc?x=1&amp;y=2"' in content.html
+
+
+def test_an_issued_invoice_asks_for_its_payment_in_english() -> None:
+    content = render_invoice_issued(replace(ISSUED, amount="CN¥905.33"), Language.EN)
+
+    assert content.subject == "Invoice MER-2026-000001 from 极光科技: CN¥905.33 due"
+    assert "not a VAT fapiao" in content.text
+    assert "Due: 2026-07-02" in content.text
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_receipt_names_the_payment(language: Language) -> None:
+    content = render_invoice_paid(PAID, language)
+
+    for body in (content.text, content.html):
+        for fact in ("MER-2026-000001", "¥905.33", "2026-06-02", "微信支付", PAID.transaction):
+            assert fact in body
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_sandbox_mail_says_so_in_its_subject(language: Language) -> None:
+    subject = render_invoice_paid(replace(PAID, is_sandbox=True), language).subject
+
+    assert subject.startswith(("[沙箱]", "[Sandbox]"))
+
+
+def test_an_invoice_that_is_never_due_names_no_day() -> None:
+    content = render_invoice_issued(replace(ISSUED, due_on=None), Language.ZH_HANS_CN)
+
+    assert "到期日" not in content.text + content.html
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "{{7*7}}{% raw %}", "{0.__class__}"])
+def test_a_name_is_shown_to_the_letter(name: str) -> None:
+    content = render_invoice_issued(replace(ISSUED, customer_name=name), Language.EN)
+
+    assert name in content.text
+    assert "<script" not in content.html
+    assert name.replace("<", "&lt;").replace(">", "&gt;") in content.html
+
+
+def test_a_name_can_not_add_lines_to_a_mail_or_its_subject() -> None:
+    name = "Evil\r\nBcc: a@b.cn\n\nPay here instead: \u202ehttp\x00"
+    plain = render_invoice_issued(ISSUED, Language.EN)
+
+    content = render_invoice_issued(replace(ISSUED, merchant_name=name), Language.EN)
+
+    assert "\n" not in content.subject
+    assert content.text.count("\n") == plain.text.count("\n")
+    assert "Evil Bcc: a@b.cn Pay here instead: http" in content.text
+
+
+@pytest.mark.parametrize("link", ["javascript:alert(1)", "/pay", "", "https://" + "x" * 600])
+def test_only_links_to_us_are_sent(link: str) -> None:
+    with pytest.raises(UnsafeLink):
+        render_invoice_issued(replace(ISSUED, pay_url=link), Language.EN)

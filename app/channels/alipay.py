@@ -125,8 +125,12 @@ class Alipay:
         try:
             fields = alipay_crypto.read_form(body)
             alipay_crypto.verify_notice(self._public_key, fields)
-            expect(fields, app_id=self._settings.app_id, seller_id=self._settings.seller_id)
-            expect(fields, notify_type="trade_status_sync")
+            expect(
+                fields,
+                app_id=self._settings.app_id,
+                seller_id=self._settings.seller_id,
+                notify_type="trade_status_sync",
+            )
             kind = NoticeKind.REFUND if "gmt_refund" in fields else NoticeKind.PAYMENT
             return Notice(text(fields, "notify_id"), _trade(fields, paid_at="gmt_payment"), kind)
         except Untrusted as fault:

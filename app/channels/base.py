@@ -144,9 +144,10 @@ class Channel(Protocol):
     def method(self) -> Method: ...
 
     def open(self, ask: Ask, *, now: datetime) -> Opened:
-        """Open an order, or the same order again: repeating an `ask` never opens a second one.
+        """Open an order and say where the payer goes.
 
-        Raises ChannelUnavailable and ChannelRefused.
+        Repeating the very same `ask` never opens a second order. Raises ChannelUnavailable, and
+        ChannelRefused, which may be because it is paid or open already: query tells.
         """
         ...
 

@@ -1,7 +1,9 @@
 """A channel on loopback: real HTTP, answers said by the test, every request kept."""
 
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -45,7 +47,16 @@ def channel_server() -> Iterator[Stub]:
             for name, value in state.reply.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(state.reply.body)
+            self.send_body(state.reply)
+
+        def send_body(self, reply: signers.Reply) -> None:
+            if not reply.seconds_per_byte:
+                self.wfile.write(reply.body)
+                return
+            with suppress(ConnectionError):  # the client may hang up, that is the point
+                for byte in reply.body:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(reply.seconds_per_byte)
 
         do_GET = do_POST = handle_any  # noqa: N815 - http.server's names
 

@@ -38,6 +38,7 @@ class Reply:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    seconds_per_byte: float = 0
 
 
 def rsa_signature(pem: str, message: bytes) -> str:

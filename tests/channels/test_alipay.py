@@ -189,7 +189,7 @@ UNBELIEVABLE = {
     "text after the end": Reply(200, SIGNED.body + b"{}"),
     "half an answer": Reply(200, SIGNED.body[:-1]),
     "an error of theirs": Reply(500, SIGNED.body),
-    "a redirect": Reply(302, b"", {"Location": "http://127.0.0.1:1/"}),
+    "a redirect": Reply(302, b"", {"Location": "/elsewhere"}),
 }
 
 

@@ -151,7 +151,6 @@ def test_a_refund_is_told_apart_from_a_payment(channel: Wechat, event: str) -> N
         wechat_notice(wechat_trade(), api_v3_key="f" * 32),
         wechat_notice(wechat_trade(), resource_type="plain"),
         wechat_notice(wechat_trade(), resource=None),
-        wechat_notice(wechat_trade(), resource={"algorithm": "none", "ciphertext": "e30="}),
         wechat_notice(wechat_trade(), id=""),
         b"<xml><return_code>SUCCESS</return_code></xml>",
         b"[]",
@@ -166,7 +165,6 @@ def test_a_refund_is_told_apart_from_a_payment(channel: Wechat, event: str) -> N
         "another APIv3 key",
         "not encrypted",
         "no resource",
-        "encrypted with nothing",
         "no id",
         "the old XML",
         "a list",
@@ -176,6 +174,14 @@ def test_a_refund_is_told_apart_from_a_payment(channel: Wechat, event: str) -> N
 )
 def test_a_genuine_signature_over_something_else_is_refused(channel: Wechat, body: bytes) -> None:
     with pytest.raises(BadNotice):
+        read(channel, body)
+
+
+def test_a_resource_under_another_algorithms_name_is_refused(channel: Wechat) -> None:
+    resource = json.loads(wechat_notice(wechat_trade()))["resource"]
+    body = wechat_notice(wechat_trade(), resource={**resource, "algorithm": "AEAD_AES_128_GCM"})
+
+    with pytest.raises(BadNotice, match="another way"):
         read(channel, body)
 
 

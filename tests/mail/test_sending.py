@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 
 import pytest
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from app.core.db import Transaction
+from app.core.db import Transaction, begin
 from app.core.errors import NotFound
 from app.core.states import IllegalMove
 from app.mail.delivery import MailUnavailable, Rejected
@@ -16,6 +17,7 @@ from app.mail.messages import Content, InvalidAddress, InvalidHeader, Party
 from app.mail.models import Mail, MailKind, MailStatus
 from app.mail.sending import (
     StoredFile,
+    due_merchants,
     get_mail,
     list_due,
     list_mails,
@@ -283,3 +285,14 @@ def test_only_due_mails_are_listed_for_sending(transaction: Transaction) -> None
     with transaction() as session:
         assert list_due(session, now=NOON) == [queued]
         assert set(list_due(session, now=NOON + MINUTE)) == {failed, queued}
+
+
+def test_the_reader_finds_the_merchants_that_have_due_mails(
+    transaction: Transaction, reader: Engine
+) -> None:
+    mail_id = queue(transaction)
+    merchant_id = row(transaction, mail_id).merchant_id
+
+    with begin(reader, None) as session:
+        assert merchant_id in due_merchants(session, now=NOON)
+        assert merchant_id not in due_merchants(session, now=NOON - MINUTE)

@@ -33,6 +33,8 @@ SERVICE_USER = "buffmoney"
 DATABASE = "buffmoney"
 _SOCKET_LIMIT = 100  # bytes a unix socket's path may have, on every system
 _PR_SET_PDEATHSIG = 1
+_RECOVERY_SECONDS = 120.0  # a hard kill under load is replayed from the log first
+_START_SECONDS = 30.0
 _GIGABYTE = 1 << 30
 LINUX = platform.system() == "Linux"
 
@@ -119,6 +121,11 @@ class Service:
         return self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
 
     def is_ready(self) -> bool:
+        """Return whether the server answers a real question."""
+        raise NotImplementedError
+
+    def start(self) -> str:
+        """Start the server unless it runs already and return its URL. Raises EmbeddedError."""
         raise NotImplementedError
 
 
@@ -149,7 +156,7 @@ class Postgres(Service):
         """Return the owner's URL; the peer rule lets in only the account that launched us."""
         return f"postgresql+psycopg://postgres@/{database}?host={self.socket_dir}"
 
-    def start(self, seconds: float = 60) -> str:
+    def start(self) -> str:
         """Start the server unless it runs, make the database, return the owner's URL.
 
         Crash recovery after a hard kill is part of the start. Raises EmbeddedError.
@@ -176,7 +183,7 @@ class Postgres(Service):
                     Path("/"),
                     **self.drop,
                 )
-                self._await(seconds)
+                self._await(_RECOVERY_SECONDS)
             with self._connect() as connection:
                 known = "SELECT 1 FROM pg_database WHERE datname = %s"
                 if not connection.execute(known, [DATABASE]).fetchone():
@@ -272,7 +279,7 @@ class Valkey(Service):
     def url(self, database: int = 0) -> str:
         return f"unix://{self.socket}?db={database}"
 
-    def start(self, seconds: float = 30) -> str:
+    def start(self) -> str:
         """Start the server unless it runs and return its URL. Raises EmbeddedError."""
         with locked(self.instance / "valkey.lock"):
             if not self.is_ready():
@@ -289,7 +296,7 @@ class Valkey(Service):
                 }
                 pairs = [part for pair in options.items() for part in pair]
                 self._spawn([_valkey_binary(), *pairs], self.folder)
-                self._await(seconds)
+                self._await(_START_SECONDS)
         return self.url()
 
     def is_ready(self) -> bool:

@@ -41,7 +41,7 @@ def main() -> None:
         stop.wait(1)
 
 
-def beat(connection: "redis.Redis[bytes]", queue: Queue, second: int) -> list[str]:
+def beat(connection: redis.Redis, queue: Queue, second: int) -> list[str]:
     """Ring every job whose slot nobody took yet, and return which."""
     rung = []
     for job, every in BEATS.items():

@@ -1,0 +1,53 @@
+"""Commands: `flask --app wsgi …`, on the instance of INSTANCE_DIR, whether it runs or not."""
+
+import secrets
+import sys
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+
+from app.core import clock
+from app.core.errors import Refusal
+from app.core.ids import show_merchant
+from app.extensions import reading, transaction
+from app.identity import accounts
+from app.identity.queries import list_merchant_ids
+from app.ledger import queries as ledger_queries
+
+ledger = AppGroup("ledger", help="The books.")
+
+
+def register(app: Flask) -> None:
+    """Add the product's commands to `flask`."""
+    app.cli.add_command(create_admin)
+    app.cli.add_command(ledger)
+
+
+@click.command("create-admin")
+@click.argument("email")
+def create_admin(email: str) -> None:
+    """Make an admin of the platform and print the password, once."""
+    password = secrets.token_urlsafe(18)
+    try:
+        with transaction(None) as session:
+            accounts.register_user(session, email, password, is_operator=True, now=clock.now())
+    except Refusal as refusal:
+        raise click.ClickException(str(refusal)) from refusal
+    click.echo(f"{email}\n{password}")
+
+
+@ledger.command("check")
+def check_ledger() -> None:
+    """Read every merchant's books again; exit with 1 when one does not balance."""
+    with reading() as session:
+        merchants = list_merchant_ids(session)
+    wrong = 0
+    for merchant_id in merchants:
+        with transaction(merchant_id) as session:
+            found = ledger_queries.unbalanced(session)
+        wrong += len(found)
+        for line in found:
+            click.echo(f"{show_merchant(merchant_id)}: {line}", err=True)
+    click.echo(f"{len(merchants)} merchants checked, {wrong} faults")
+    sys.exit(1 if wrong else 0)

@@ -1,0 +1,163 @@
+"""What a process holds once: engines, queues, channels, keys; and the one way to a transaction.
+
+Doors and jobs get everything from `runtime()`; rooms get what they need as parameters.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import cast
+
+import redis
+from flask import Flask, current_app
+from flask_babel import Babel
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_login import LoginManager
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf import CSRFProtect
+from rq import Queue
+from rq.serializers import JSONSerializer
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from app.channels.alipay import Alipay, AlipaySettings
+from app.channels.base import Channel, ChannelName
+from app.channels.wechat import Wechat, WechatSettings
+from app.config import Settings, simulator_set
+from app.core import db as core_db
+from app.core import outbox
+from app.core.crypto import Keyring
+from app.core.errors import Unavailable
+from app.documents.storage import Storage
+from app.fx.fixture import FixtureRates
+from app.fx.rates import RateSource
+from app.identity.models import Mode
+from app.mail.delivery import Mailer, OutboxMailer, SmtpMailer
+
+READER = "reader"
+RELAY = "jobs.relay.relay"
+
+db = SQLAlchemy(metadata=core_db.Base.metadata)
+login = LoginManager()
+csrf = CSRFProtect()
+babel = Babel()
+limiter = Limiter(key_func=get_remote_address, default_limits=[], headers_enabled=True)
+
+
+class ChannelNotConfigured(Unavailable):
+    code = "channel_not_configured"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One process's settings and what is made from them, at first use."""
+
+    settings: Settings
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        return Keyring({1: self.settings.kek})
+
+    @cached_property
+    def pepper(self) -> bytes:
+        return self.settings.pepper
+
+    @cached_property
+    def storage(self) -> Storage:
+        return Storage.at(
+            self.settings.storage_url or str(self.settings.instance_dir / "documents")
+        )
+
+    @cached_property
+    def mailer(self) -> Mailer:
+        if self.settings.smtp_url:
+            return SmtpMailer(self.settings.smtp_url)
+        return OutboxMailer(self.settings.instance_dir / "outbox")
+
+    @cached_property
+    def rates(self) -> RateSource:
+        return FixtureRates()
+
+    @cached_property
+    def redis(self) -> redis.Redis:
+        return redis.from_url(self.settings.redis_url)
+
+    def channel(self, name: ChannelName, mode: Mode) -> Channel:
+        """Return the gateway of a channel: the simulator's for sandbox merchants.
+
+        Raises ChannelNotConfigured for live merchants until the live set is there.
+        """
+        if mode is not Mode.SANDBOX:
+            raise ChannelNotConfigured(f"{name} is not configured for live payments")
+        return self._sandbox_channels[name]
+
+    @cached_property
+    def _sandbox_channels(self) -> dict[ChannelName, Channel]:
+        found = simulator_set(self.settings)
+        return {
+            ChannelName.WECHAT: Wechat(WechatSettings(**found["wechat"])),
+            ChannelName.ALIPAY: Alipay(AlipaySettings(**found["alipay"])),
+        }
+
+    @cached_property
+    def payer_url(self) -> str:
+        """Where the sandbox's payer page is."""
+        return str(simulator_set(self.settings)["payer_url"])
+
+    def queue(self, name: str = "default") -> Queue:
+        return Queue(name, connection=self.redis, serializer=JSONSerializer)
+
+
+def init(app: Flask, settings: Settings, *, database_url: str) -> None:
+    """Bind the extensions to one process's app; `database_url` is its own login."""
+    app.extensions["buffmoney"] = Runtime(settings)
+    options = {"pool_pre_ping": True, "pool_recycle": 1800, "pool_timeout": 2}
+    app.config["SQLALCHEMY_DATABASE_URI"] = database_url
+    app.config["SQLALCHEMY_BINDS"] = {READER: settings.reader_database_url or database_url}
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
+    db.init_app(app)
+
+
+def runtime() -> Runtime:
+    """Return what this process holds."""
+    return cast("Runtime", current_app.extensions["buffmoney"])
+
+
+def engine() -> Engine:
+    return db.engine
+
+
+@contextmanager
+def transaction(merchant_id: int | None) -> Iterator[Session]:
+    """Open the one transaction of a door or a job; ring the queue when it owes jobs.
+
+    With None it uses the tables without tenant only. The bell is only a hurry: the ticker finds
+    what is owed even when it is never rung.
+    """
+    with core_db.begin(db.engine, merchant_id) as session:
+        yield session
+        owes = outbox.owes(session)
+    if owes:
+        ring()
+
+
+def bound(merchant_id: int) -> core_db.Transaction:
+    """Return the opener of one merchant's transactions, for a flow."""
+    return partial(transaction, merchant_id)
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """Read across merchants, as the login that can write nothing. Only admins and sweeps do."""
+    with core_db.begin(db.engines[READER], None) as session:
+        yield session
+
+
+def ring() -> None:
+    """Ask the workers to look at the outbox now; a queue that is away costs seconds, not jobs."""
+    try:
+        runtime().queue().enqueue(RELAY, result_ttl=0, job_timeout=60)
+    except redis.RedisError:
+        current_app.logger.warning("the queue did not answer; the ticker will find the jobs")

@@ -1,0 +1,60 @@
+"""From the outbox to the queue, and from the queue to the function that is owed."""
+
+import structlog
+
+from app.core import clock, outbox
+from app.core.ids import Prefix, find_merchant, read, show, show_merchant
+from app.extensions import reading, runtime, transaction
+from jobs.tasks import QUEUES, TASKS
+
+log = structlog.get_logger()
+
+
+def relay() -> int:
+    """Claim every due job of every merchant and put it on its queue; return how many.
+
+    Only ids go over the queue. A claim is a lease: a job that never reports back is due again.
+    """
+    now = clock.now()
+    with reading() as session:
+        merchants = outbox.due_merchants(session, now=now)
+    count = 0
+    for merchant_id in merchants:
+        with transaction(merchant_id) as session:
+            claimed = [
+                (show(Prefix.OUTBOX, job.id), job.task, job.attempts)
+                for job in outbox.claim(session, now=now)
+            ]
+        merchant = show_merchant(merchant_id)
+        for job, task, attempt in claimed:
+            runtime().queue(QUEUES.get(task, "default")).enqueue(
+                "jobs.relay.run",
+                kwargs={"merchant": merchant, "job": job},
+                job_id=f"{merchant}-{job}-{attempt}",
+                result_ttl=0,
+                job_timeout=300,
+            )
+        count += len(claimed)
+    return count
+
+
+def run(*, merchant: str, job: str) -> None:
+    """Do one owed job and write down that it is done; a job that is done already is left alone."""
+    merchant_id = find_merchant(merchant)
+    if merchant_id is None:
+        raise ValueError(f"{merchant} is not a merchant's id")
+    job_id = read(Prefix.OUTBOX, job)
+    with transaction(merchant_id) as session:
+        owed = outbox.find_unfinished(session, job_id)
+        if owed is None:
+            return
+        task, arguments = owed.task, owed.arguments
+    try:
+        TASKS[task](merchant_id=merchant_id, **arguments)
+    except Exception as error:
+        with transaction(merchant_id) as session:
+            outbox.fail(session, job_id, f"{type(error).__name__}: {error}")
+        log.exception("job failed", task=task, job=job)
+        raise
+    with transaction(merchant_id) as session:
+        outbox.finish(session, job_id, now=clock.now())

@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from http.client import HTTPException, HTTPResponse
 from threading import Thread
@@ -47,15 +47,15 @@ class AttemptError(StrEnum):
 
 
 # In this order: a TimeoutError is an OSError, a dropped connection is an HTTPException too.
-_ERRORS: Sequence[tuple[type[Exception], AttemptError]] = (
-    (AddressBlocked, AttemptError.BLOCKED),
-    (TimeoutError, AttemptError.TIMED_OUT),
-    (socket.gaierror, AttemptError.NAME_NOT_FOUND),
-    (ssl.SSLError, AttemptError.TLS_FAILED),
-    (ConnectionError, AttemptError.NOT_CONNECTED),
-    (HTTPException, AttemptError.INVALID_RESPONSE),
-    (OSError, AttemptError.NOT_CONNECTED),
-)
+_ERRORS: Mapping[type[Exception], AttemptError] = {
+    AddressBlocked: AttemptError.BLOCKED,
+    TimeoutError: AttemptError.TIMED_OUT,
+    socket.gaierror: AttemptError.NAME_NOT_FOUND,
+    ssl.SSLError: AttemptError.TLS_FAILED,
+    ConnectionError: AttemptError.NOT_CONNECTED,
+    HTTPException: AttemptError.INVALID_RESPONSE,
+    OSError: AttemptError.NOT_CONNECTED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,14 +94,14 @@ class Sender:
         whole by then is no answer; one longer than the cap counts by its status and is cut.
         """
         deadline = _Deadline(self.total_seconds)
-        attempt: dict[str, Any]
         try:
             attempt = self._exchange(target, _request(target, body, headers), deadline=deadline)
-        except tuple(kind for kind, _ in _ERRORS) as problem:
-            attempt = {"error": next(error for kind, error in _ERRORS if isinstance(problem, kind))}
-        return Attempt(**attempt, duration_ms=deadline.elapsed_ms())
+        except tuple(_ERRORS) as problem:
+            error = next(_ERRORS[kind] for kind in _ERRORS if isinstance(problem, kind))
+            attempt = Attempt(error=error)
+        return replace(attempt, duration_ms=deadline.elapsed_ms())
 
-    def _exchange(self, target: Target, message: bytes, *, deadline: "_Deadline") -> dict[str, Any]:
+    def _exchange(self, target: Target, message: bytes, *, deadline: "_Deadline") -> Attempt:
         addresses = _within(deadline.left(), lambda: guard.resolve(target, lookup=self.lookup))
         with self._connect(target, addresses, deadline=deadline) as connection:
             _write(connection, message, deadline=deadline)
@@ -192,7 +192,7 @@ def _write(connection: socket.socket, message: bytes, *, deadline: _Deadline) ->
         rest = rest[connection.send(rest) :]
 
 
-def _read(wire: _Wire) -> dict[str, Any]:
+def _read(wire: _Wire) -> Attempt:
     # All HTTPResponse wants of a socket is makefile().
     with HTTPResponse(cast("socket.socket", wire), method="POST") as response:
         response.begin()
@@ -203,12 +203,14 @@ def _read(wire: _Wire) -> dict[str, Any]:
                 pass  # some servers take a connection closed early for a failed request
         except _ResponseTooLong:
             pass  # the status has come, and of the body we want no more
-        return {
-            "status": response.status,
+        except (ValueError, OverflowError) as problem:  # http.client trips over chunk sizes < 0
+            raise HTTPException("a broken chunk") from problem
+        return Attempt(
+            status=response.status,
             # PostgreSQL stores no NUL in a text.
-            "response_head": head.decode(errors="replace").replace("\0", "\ufffd"),
-            "retry_after": response.headers.get("Retry-After"),
-        }
+            response_head=head.decode(errors="replace").replace("\0", "\ufffd"),
+            retry_after=response.headers.get("Retry-After"),
+        )
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:

@@ -60,7 +60,7 @@ class Receiver:
 
     listener: socket.socket
     script: Script = ACCEPT
-    requests: list[bytes] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list, repr=False)
     over: Event = field(default_factory=Event)
     read: Callable[[socket.socket], bytes] = read_request
     tls: ssl.SSLContext | None = None

@@ -138,8 +138,19 @@ def test_x061_a_huge_body_is_cut_and_its_first_kib_kept(receiver: Receiver) -> N
         b"HTTP/1.1 200 OK\r\n" + b"X-Many: 1\r\n" * 10_000 + b"\r\n",
         b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 70_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-" + b"f" * 30 + b"\r\n",
     ],
-    ids=["nothing", "ssh", "no number", "many headers", "long header", "bad chunk"],
+    ids=[
+        "nothing",
+        "ssh",
+        "no number",
+        "many headers",
+        "long header",
+        "bad chunk",
+        "less than no chunk",
+        "far less than no chunk",
+    ],
 )
 def test_x061_what_is_not_http_is_no_answer(receiver: Receiver, text: bytes) -> None:
     receiver.script = answer(text)
@@ -150,10 +161,23 @@ def test_x061_what_is_not_http_is_no_answer(receiver: Receiver, text: bytes) -> 
     assert attempt.error in {AttemptError.INVALID_RESPONSE, AttemptError.NOT_CONNECTED}
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=st.binary(max_size=60) | st.binary(max_size=60).map(b"HTTP/1.1 200 OK\r\n".__add__))
-def test_whatever_bytes_come_back_an_attempt_comes_out(receiver: Receiver, text: bytes) -> None:
-    receiver.script = answer(text)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    start=st.sampled_from(
+        [
+            b"",
+            b"HTTP/1.1 200 OK\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: ",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ]
+    ),
+    rest=st.binary(max_size=60)
+    | st.from_regex(rb"-?[0-9a-f]{1,20}\r\n[ -~]{0,40}", fullmatch=True),
+)
+def test_whatever_bytes_come_back_an_attempt_comes_out(
+    receiver: Receiver, start: bytes, rest: bytes
+) -> None:
+    receiver.script = answer(start + rest)
 
     attempt = post(receiver.target)
 

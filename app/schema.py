@@ -18,17 +18,23 @@ from app.config import ROOT, Settings
 from app.core import idempotency, outbox
 from app.core.db import Base
 from app.customers import models as customers
+from app.documents import models as documents
 from app.identity import models as identity
 from app.ledger import models as ledger
+from app.mail import models as mail
 from app.metering import models as metering
 from app.payments import models as payments
 from app.pricing import models as pricing
+from app.webhooks import models as webhooks
 
 MODELS = (
     outbox,
     idempotency,
     identity,
+    mail,
+    documents,
     ledger,
+    webhooks,
     pricing,
     customers,
     metering,

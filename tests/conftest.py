@@ -7,6 +7,7 @@ session connects as `bm_app`: the owner's rights are for the template only.
 
 import hashlib
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +31,6 @@ settings.register_profile("suite", deadline=None)  # laws are not about time, an
 settings.load_profile("suite")
 
 _STARTED: list[Service] = []
-_INSTANCE = ROOT / "instance" / "test"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -45,24 +45,35 @@ class Databases:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the servers and make the template, once, in the process that starts the workers."""
+    """Start the servers and make the template, once, in the process that starts the workers.
+
+    Each run has servers of its own, so that two runs at once do not stop each other's.
+    """
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
+    os.environ.setdefault("TEST_INSTANCE", str(ROOT / "instance" / f"test-{os.getpid()}"))
     if not os.environ.get("DATABASE_URL"):
-        postgres = Postgres(_INSTANCE, THROWAWAY | {"shared_buffers": "128MB"})
+        postgres = Postgres(_instance(), THROWAWAY | {"shared_buffers": "128MB"})
         os.environ["DATABASE_URL"] = postgres.start()
         _STARTED.append(postgres)
     if not os.environ.get("REDIS_URL"):
-        valkey = Valkey(_INSTANCE)
+        valkey = Valkey(_instance())
         os.environ["REDIS_URL"] = valkey.start()
         _STARTED.append(valkey)
     os.environ["TEST_TEMPLATE"] = _template(os.environ["DATABASE_URL"])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
-        for service in reversed(_STARTED):
-            service.stop()
+    if hasattr(config, "workerinput"):
+        return
+    for service in reversed(_STARTED):
+        service.stop()
+    if _STARTED:
+        shutil.rmtree(_instance(), ignore_errors=True)
+
+
+def _instance() -> Path:
+    return Path(os.environ["TEST_INSTANCE"])
 
 
 def _template(owner_url: str) -> str:
@@ -70,8 +81,8 @@ def _template(owner_url: str) -> str:
     sources = sorted(schema.MIGRATIONS.rglob("*.py"))
     mark = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     name = f"bm_template_{mark}"
-    with locked(_INSTANCE / "template.lock"):
-        ensure_roles(owner_url, _INSTANCE / "roles.json")
+    with locked(_instance() / "template.lock"):
+        ensure_roles(owner_url, _instance() / "roles.json")
         if not _exists(owner_url, name):
             _execute(owner_url, f'CREATE DATABASE "{name}_draft"', drop=f"{name}_draft")
             schema.upgrade(_named(owner_url, f"{name}_draft"))
@@ -107,7 +118,7 @@ def databases(worker_id: str) -> Iterator[Databases]:
     name = f"bm_test_{worker_id}_{os.getpid()}"
     clone = f'CREATE DATABASE "{name}" TEMPLATE "{os.environ["TEST_TEMPLATE"]}"'
     _execute(owner, clone, drop=name)
-    urls = ensure_roles(owner, _INSTANCE / "roles.json")
+    urls = ensure_roles(owner, _instance() / "roles.json")
     app, worker, reader = (_named(urls[setting], name) for setting in LOGINS)
     yield Databases(_named(owner, name), app, worker, reader)
     _execute(owner, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

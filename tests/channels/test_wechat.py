@@ -36,6 +36,7 @@ ASK = Ask(
 REQUESTS = {vector["name"]: vector for vector in WECHAT["requests"]}
 CODE_URL = {"code_url": "weixin://wxpay/bizpayurl?pr=p4lpSuKzz"}
 CODE_BODY = json.dumps(CODE_URL).encode()
+LONG_BODY = b" " * (1 << 20) + CODE_BODY
 
 
 def sent(stub: Stub) -> tuple[str, str, str, str]:
@@ -178,7 +179,7 @@ UNBELIEVABLE = {
     "an error of their old spelling": wechat_error(400, "SYSTEMERROR"),
     "too many requests": wechat_error(429, "FREQUENCY_LIMITED"),
     "a gateway in between": Reply(502, b"<html>Bad Gateway</html>"),
-    "too long": Reply(200, b" " * (1 << 20) + CODE_BODY),
+    "too long": Reply(200, LONG_BODY, wechat_headers(LONG_BODY)),
 }
 
 

@@ -37,6 +37,11 @@ CATALOG = Machine(
 )
 
 
+def moved(status: CatalogStatus, event: CatalogEvent) -> CatalogStatus:
+    """Return the status after `event`, which may be a copy of one applied before."""
+    return status if CATALOG.is_repeat(status, event) else CATALOG.after(status, event)
+
+
 class Aggregation(StrEnum):
     SUM = "sum"
     COUNT = "count"
@@ -106,7 +111,7 @@ class RateCard(Tenant, Base):
 class RateCardVersion(Tenant, Base):
     """One immutable edition of a rate card: the product's logins may insert it, never change it.
 
-    `content` is the price set per currency, as `rate_cards.parse_content` accepts it; `sha256`
+    `content` is one price set per currency, as `price_sets.dump_content` writes it; `sha256`
     is the hash of its canonical JSON. The highest number is the current version.
     """
 

@@ -1,0 +1,128 @@
+"""Reading the catalogue: products, metrics, rate cards and their versions."""
+
+from collections.abc import Collection
+
+from sqlalchemy import any_, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
+from sqlalchemy.orm import Session
+from sqlalchemy.types import Text
+
+from app.core import db
+from app.core.paging import DEFAULT_LIMIT, Page, newest_first
+from app.core.text import matches
+from app.pricing.models import CatalogStatus, Metric, Product, RateCard, RateCardVersion
+
+
+def get_product(session: Session, product_id: int) -> Product:
+    """Return the product. Raises NotFound."""
+    return db.get(session, Product, product_id, noun="product")
+
+
+def list_products(
+    session: Session,
+    *,
+    status: CatalogStatus | None = None,
+    q: str = "",
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> Page[Product]:
+    """Return products, newest first; `q` is a part of the code or the name. Raises Invalid."""
+    statement = select(Product)
+    if status:
+        statement = statement.where(Product.status == status)
+    if q:
+        statement = statement.where(matches(q, Product.code, Product.name))
+    return newest_first(session, statement, Product.id, cursor=cursor, limit=limit)
+
+
+def get_metric(session: Session, metric_id: int) -> Metric:
+    """Return the metric. Raises NotFound."""
+    return db.get(session, Metric, metric_id, noun="metric")
+
+
+def metrics_by_code(session: Session, codes: Collection[str]) -> dict[str, Metric]:
+    """Return the metrics of these codes, active or archived; a code nobody has is left out."""
+    wanted = literal(list(codes), ARRAY(Text()))
+    metrics = session.scalars(select(Metric).where(Metric.code == any_(wanted)))
+    return {metric.code: metric for metric in metrics}
+
+
+def active_metric_codes(session: Session) -> frozenset[str]:
+    """Return the codes that a rate card may price."""
+    active = select(Metric.code).where(Metric.status == CatalogStatus.ACTIVE)
+    return frozenset(session.scalars(active))
+
+
+def list_metrics(
+    session: Session,
+    *,
+    status: CatalogStatus | None = None,
+    q: str = "",
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> Page[Metric]:
+    """Return metrics, newest first; `q` is a part of the code or the name. Raises Invalid."""
+    statement = select(Metric)
+    if status:
+        statement = statement.where(Metric.status == status)
+    if q:
+        statement = statement.where(matches(q, Metric.code, Metric.name))
+    return newest_first(session, statement, Metric.id, cursor=cursor, limit=limit)
+
+
+def get_rate_card(session: Session, rate_card_id: int) -> RateCard:
+    """Return the rate card. Raises NotFound."""
+    return db.get(session, RateCard, rate_card_id, noun="rate card")
+
+
+def list_rate_cards(
+    session: Session,
+    *,
+    product_id: int | None = None,
+    status: CatalogStatus | None = None,
+    q: str = "",
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> Page[RateCard]:
+    """Return rate cards, newest first; `q` is a part of the code or the name. Raises Invalid."""
+    statement = select(RateCard)
+    if product_id is not None:
+        statement = statement.where(RateCard.product_id == product_id)
+    if status:
+        statement = statement.where(RateCard.status == status)
+    if q:
+        statement = statement.where(matches(q, RateCard.code, RateCard.name))
+    return newest_first(session, statement, RateCard.id, cursor=cursor, limit=limit)
+
+
+def get_version(session: Session, version_id: int) -> RateCardVersion:
+    """Return the rate card version. Raises NotFound."""
+    return db.get(session, RateCardVersion, version_id, noun="rate card version")
+
+
+def current_version(session: Session, rate_card_id: int) -> RateCardVersion:
+    """Return the highest version of the rate card. Raises NotFound."""
+    card = get_rate_card(session, rate_card_id)
+    return current_versions(session, [card.id])[card.id]
+
+
+def current_versions(
+    session: Session, rate_card_ids: Collection[int]
+) -> dict[int, RateCardVersion]:
+    """Return the highest version of each of these rate cards, by the card's id."""
+    versions = session.scalars(
+        select(RateCardVersion)
+        .where(RateCardVersion.rate_card_id.in_(rate_card_ids))
+        .ext(distinct_on(RateCardVersion.rate_card_id))
+        .order_by(RateCardVersion.rate_card_id, RateCardVersion.number.desc())
+    )
+    return {version.rate_card_id: version for version in versions}
+
+
+def list_versions(
+    session: Session, rate_card_id: int, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[RateCardVersion]:
+    """Return the versions of a rate card, the current one first. Raises NotFound and Invalid."""
+    card = get_rate_card(session, rate_card_id)
+    statement = select(RateCardVersion).where(RateCardVersion.rate_card_id == card.id)
+    return newest_first(session, statement, RateCardVersion.number, cursor=cursor, limit=limit)

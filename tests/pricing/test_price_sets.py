@@ -1,0 +1,97 @@
+"""The content of a rate card says for each currency what each metric costs, and nothing else."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from app.core.errors import Invalid
+from app.core.money import Currency
+from app.pricing.models import RateCardVersion
+from app.pricing.price_sets import content_sha256, dump_content, parse_content, prices_of
+from app.pricing.rating import Model, Price, Tier
+
+METRICS = frozenset({"agent_runs", "images"})
+RUNS = {"metric": "agent_runs", "model": "standard", "unit_price": "1.50"}
+IMAGES = {"metric": "images", "model": "standard", "unit_price": "0.015", "free_units": "0"}
+
+
+def content(*prices: Any, currency: str = "USD") -> dict[str, Any]:
+    return {"currencies": {currency: list(prices)}}
+
+
+def test_prices_are_read_per_currency_and_metric() -> None:
+    parsed = parse_content(
+        {"currencies": {"USD": [RUNS], "JPY": [IMAGES, RUNS]}}, metric_codes=METRICS
+    )
+
+    runs = Price(Model.STANDARD, (Tier(None, Decimal("1.50")),))
+    images = Price(Model.STANDARD, (Tier(None, Decimal("0.015")),))
+    assert parsed == {
+        Currency.USD: {"agent_runs": runs},
+        Currency.JPY: {"images": images, "agent_runs": runs},
+    }
+
+
+def test_what_is_written_is_what_is_read() -> None:
+    written = dump_content(parse_content(content(RUNS, IMAGES), metric_codes=METRICS))
+
+    assert written == content(
+        {"metric": "agent_runs", "model": "standard", "unit_price": "1.5"},
+        {"metric": "images", "model": "standard", "unit_price": "0.015"},
+    )
+    assert dump_content(parse_content(written, metric_codes=METRICS)) == written
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "code"),
+    [
+        (None, "", "invalid_rate_card"),
+        ([], "", "invalid_rate_card"),
+        ({}, "", "invalid_rate_card"),
+        ({"currencies": {"USD": [RUNS]}, "name": "x"}, "", "invalid_rate_card"),
+        ({"currencies": []}, "currencies", "invalid_rate_card"),
+        ({"currencies": {}}, "currencies", "invalid_rate_card"),
+        (content(RUNS, currency="XXX"), "currencies.XXX", "invalid_rate_card"),
+        (content(RUNS, currency="usd"), "currencies.usd", "invalid_rate_card"),
+        (content(), "currencies.USD", "invalid_rate_card"),
+        ({"currencies": {"USD": RUNS}}, "currencies.USD", "invalid_rate_card"),
+        (content(*[RUNS] * 101), "currencies.USD", "invalid_rate_card"),
+        (content("agent_runs"), "currencies.USD[0]", "invalid_rate_card"),
+        (content({"model": "standard"}), "currencies.USD[0].metric", "invalid_rate_card"),
+        (content(RUNS | {"metric": "calls"}), "currencies.USD[0].metric", "invalid_rate_card"),
+        (content(IMAGES, RUNS, IMAGES), "currencies.USD[2].metric", "invalid_rate_card"),
+        (content(RUNS | {"model": "cubic"}), "currencies.USD[0].model", "invalid_price"),
+        (content(RUNS | {"price": "1"}), "currencies.USD[0].price", "invalid_price"),
+        (content(RUNS | {"unit_price": "-1"}), "currencies.USD[0].unit_price", "invalid_decimal"),
+        (content(RUNS | {"unit_price": 1.5}), "currencies.USD[0].unit_price", "invalid_decimal"),
+    ],
+)
+def test_a_wrong_field_is_named(document: object, path: str, code: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse_content(document, metric_codes=METRICS)
+
+    assert (refused.value.path, refused.value.code) == (path, code)
+
+
+def test_the_hash_does_not_depend_on_the_order_of_keys() -> None:
+    first = {"currencies": {"USD": [{"metric": "a", "model": "standard"}], "CNY": []}}
+    second = {"currencies": {"CNY": [], "USD": [{"model": "standard", "metric": "a"}]}}
+
+    assert content_sha256(first) == content_sha256(second)
+
+
+def test_the_hash_is_of_the_canonical_json() -> None:
+    document = {"currencies": {"USD": [{"metric": "a", "unit_price": "1"}]}}
+
+    # printf '{"currencies":{"USD":[{"metric":"a","unit_price":"1"}]}}' | sha256sum
+    assert content_sha256(document) == (
+        "49c02b3ab01e683f422bc94602c22359f649f270f9bd0814450cc6956b154bd5"
+    )
+
+
+def test_a_version_has_no_prices_in_a_currency_it_does_not_name() -> None:
+    version = RateCardVersion(content=content(RUNS))
+
+    assert list(prices_of(version, Currency.USD)) == ["agent_runs"]
+    assert prices_of(version, Currency.CNY) == {}

@@ -9,13 +9,33 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core.db import Base, Tenant, one_of
 from app.core.ids import new_id
 from app.core.money import Currency
-from app.core.periods import Cycle
+from app.core.periods import Cycle, Period
 from app.core.states import Machine
 
 
 class CustomerStatus(StrEnum):
     ACTIVE = "active"
     ARCHIVED = "archived"
+
+
+class CustomerEvent(StrEnum):
+    ARCHIVE = "archive"
+    RESTORE = "restore"
+
+
+CUSTOMER = Machine(
+    "customer",
+    moves={
+        (CustomerStatus.ACTIVE, CustomerEvent.ARCHIVE): CustomerStatus.ARCHIVED,
+        (CustomerStatus.ARCHIVED, CustomerEvent.RESTORE): CustomerStatus.ACTIVE,
+    },
+    repeats=frozenset(
+        {
+            (CustomerStatus.ARCHIVED, CustomerEvent.ARCHIVE),
+            (CustomerStatus.ACTIVE, CustomerEvent.RESTORE),
+        }
+    ),
+)
 
 
 class ContractStatus(StrEnum):
@@ -56,9 +76,10 @@ class Customer(Tenant, Base):
 class Contract(Tenant, Base):
     """Customer × rate card version × billing cycle, between two local dates (end exclusive).
 
-    `anchor_on` is the date every period is counted from. `next_period_at` is the start of the
-    first period not yet invoiced and `due_at` the instant its invoice falls due, both kept by
-    billing; a contract that has nothing left to invoice has no `due_at`.
+    A contract that was ended before it began ends on the day it starts, and covers nothing.
+    `anchor_on` is the date every period is counted from. `next_period_at` and `due_at` bound the
+    first period not yet invoiced; a contract that has nothing left to invoice has neither. They
+    are changed by `contracts.advance_period` and `contracts.end_contract` only.
     """
 
     __tablename__ = "contracts"
@@ -70,7 +91,7 @@ class Contract(Tenant, Base):
             ["merchant_id", "rate_card_version_id"],
             ["rate_card_versions.merchant_id", "rate_card_versions.id"],
         ),
-        CheckConstraint("ends_on IS NULL OR ends_on > starts_on", name="dates"),
+        CheckConstraint("ends_on IS NULL OR ends_on >= starts_on", name="dates"),
         one_of("status", ContractStatus),
         Index("ix_contracts_customer_id", "merchant_id", "customer_id"),
         Index("ix_contracts_due_at", "merchant_id", "due_at"),
@@ -89,3 +110,10 @@ class Contract(Tenant, Base):
     due_at: Mapped[datetime | None]
     status: Mapped[ContractStatus] = mapped_column(default=ContractStatus.ACTIVE)
     created_at: Mapped[datetime]
+
+    @property
+    def open_period(self) -> Period | None:
+        """The first period not yet invoiced, cut where the contract ends; None when all are."""
+        if self.next_period_at is None or self.due_at is None:
+            return None
+        return Period(self.next_period_at, self.due_at)

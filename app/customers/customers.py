@@ -1,0 +1,124 @@
+"""Customers: who the merchant bills, under the ids of the merchant's own system."""
+
+from datetime import datetime
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.core import db
+from app.core.errors import Conflict, Invalid
+from app.core.text import clean_name
+from app.customers.models import (
+    CUSTOMER,
+    Contract,
+    ContractStatus,
+    Customer,
+    CustomerEvent,
+)
+
+LANGUAGES = ("zh_Hans_CN", "en")
+"""The languages a customer's bills and mails are written in."""
+
+
+class ExternalIdTaken(Conflict):
+    code = "external_id_taken"
+
+
+class CustomerHasContracts(Conflict):
+    code = "customer_has_contracts"
+
+
+class InvalidEmail(Invalid):
+    code = "invalid_email"
+
+
+class UnknownLanguage(Invalid):
+    code = "unknown_language"
+
+
+def create_customer(
+    session: Session,
+    *,
+    external_id: str,
+    name: str,
+    email: str = "",
+    language: str = "zh_Hans_CN",
+    now: datetime,
+) -> Customer:
+    """Add a customer; `email` may be empty. Raises Invalid and ExternalIdTaken."""
+    statement = insert(Customer).values(
+        merchant_id=db.merchant_of(session),
+        external_id=clean_name(external_id, path="external_id"),
+        name=clean_name(name, path="name"),
+        email=_clean_email(email),
+        language=_known_language(language),
+        created_at=now,
+    )
+    free = statement.on_conflict_do_nothing(index_elements=["merchant_id", "external_id"])
+    customer: Customer | None = session.scalar(free.returning(Customer))
+    if customer is None:
+        raise ExternalIdTaken(f"there is a customer {external_id} already")
+    return customer
+
+
+def update_customer(
+    session: Session,
+    customer_id: int,
+    *,
+    name: str | None = None,
+    email: str | None = None,
+    language: str | None = None,
+) -> Customer:
+    """Change what is given; the external id stays for ever. Raises NotFound and Invalid."""
+    customer = db.get_locked(session, Customer, customer_id, noun="customer")
+    if name is not None:
+        customer.name = clean_name(name, path="name")
+    if email is not None:
+        customer.email = _clean_email(email)
+    if language is not None:
+        customer.language = _known_language(language)
+    return customer
+
+
+def archive_customer(session: Session, customer_id: int) -> Customer:
+    """Close the customer to new contracts. Doing it twice changes nothing.
+
+    Locks the customer, as making a contract does. Raises NotFound, and CustomerHasContracts
+    while a contract runs or has a period to invoice.
+    """
+    customer = db.get_locked(session, Customer, customer_id, noun="customer")
+    of_customer = select(Contract.id).where(Contract.customer_id == customer.id)
+    # An ended contract may still have its last period to invoice.
+    unfinished = (Contract.status == ContractStatus.ACTIVE) | Contract.due_at.is_not(None)
+    if session.scalar(of_customer.where(unfinished).limit(1)) is not None:
+        raise CustomerHasContracts(f"{customer.external_id} has contracts; end them first")
+    return _move(customer, CustomerEvent.ARCHIVE)
+
+
+def restore_customer(session: Session, customer_id: int) -> Customer:
+    """Open the customer again. Doing it twice changes nothing. Raises NotFound."""
+    customer = db.get_locked(session, Customer, customer_id, noun="customer")
+    return _move(customer, CustomerEvent.RESTORE)
+
+
+def _move(customer: Customer, event: CustomerEvent) -> Customer:
+    if not CUSTOMER.is_repeat(customer.status, event):
+        customer.status = CUSTOMER.after(customer.status, event)
+    return customer
+
+
+def _clean_email(email: str) -> str:
+    if not email:
+        return email
+    try:
+        return validate_email(email, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise InvalidEmail(str(error), path="email") from error
+
+
+def _known_language(language: str) -> str:
+    if language not in LANGUAGES:
+        raise UnknownLanguage(f"must be one of {', '.join(LANGUAGES)}", path="language")
+    return language

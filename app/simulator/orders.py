@@ -1,0 +1,235 @@
+"""Orders in the book: placed by a merchant, scanned and paid by a payer, closed by either end."""
+
+import hashlib
+import secrets
+import sqlite3
+import string
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import msgspec
+
+from app.simulator.clock import CHINA
+from app.simulator.keys import digits
+
+CODE_LIFETIME = timedelta(hours=2)  # of a QR code; the order may live longer
+CODE_ALPHABET = string.ascii_letters + string.digits
+LARGEST_MINOR = 100_000_000_00  # fen: both channels stop at a hundred million yuan
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Channel(StrEnum):
+    WECHAT = "wechat"
+    ALIPAY = "alipay"
+
+
+CODE_PREFIX = {
+    Channel.WECHAT: "weixin://wxpay/bizpayurl?pr=",
+    Channel.ALIPAY: "https://qr.alipay.com/",
+}
+
+
+class State(StrEnum):
+    OPEN = "open"
+    PAID = "paid"
+    CLOSED = "closed"
+
+
+class NotPlaced(Exception):
+    """The number can not be ordered again; each channel has its own code for each reason."""
+
+
+class NumberUsed(NotPlaced):
+    """An order of that number exists and asks for something else."""
+
+
+class AlreadyPaid(NotPlaced):
+    pass
+
+
+class AlreadyClosed(NotPlaced):
+    pass
+
+
+class NotPayable(Exception):
+    """The payer came too late, or paid before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a merchant asked for and what became of it. Amounts are fen.
+
+    An open order takes money until `payable_until`, and closes by itself at `closes_at`.
+    `attach` is the merchant's own text, handed back in every notice.
+    """
+
+    channel: Channel
+    out_trade_no: str
+    fingerprint: str
+    description: str
+    amount_minor: int
+    notify_url: str
+    attach: str
+    created_at: datetime
+    payable_until: datetime
+    closes_at: datetime | None
+    qr: str = ""
+    qr_dies_at: datetime = LONG_AGO
+    state: State = State.OPEN
+    scanned_at: datetime | None = None
+    failures: int = 0
+    transaction_id: str | None = None
+    paid_minor: int | None = None
+    paid_at: datetime | None = None
+    next_pay: str = ""
+
+    def state_at(self, now: datetime) -> State:
+        left_alone = self.closes_at is not None and now >= self.closes_at
+        return State.CLOSED if self.state is State.OPEN and left_alone else self.state
+
+    def is_payable(self, now: datetime) -> bool:
+        in_time = now < min(self.qr_dies_at, self.payable_until)
+        return in_time and self.state_at(now) is State.OPEN
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How the payment of an order goes wrong; by default, not at all.
+
+    `amount_minor` is paid instead of the amount asked for. `times` copies of the notice are
+    sent, the first after `delay_seconds`; with `drop` none is, until somebody asks for it.
+    """
+
+    amount_minor: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_MINOR)] | None = None
+    notify: Literal["ok", "drop", "bad_signature"] = "ok"
+    times: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
+    delay_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 0
+
+
+def fingerprint(request: object) -> str:
+    """Return a digest that two requests share when they ask for the same thing."""
+    return hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
+
+
+def place(db: sqlite3.Connection, asked: Order, *, now: datetime) -> Order:
+    """Enter the order, or return the one of that number when it asks for the same.
+
+    The code stays the same as long as it lives; a dead one is replaced. Raises NumberUsed,
+    AlreadyPaid and AlreadyClosed.
+    """
+    known = find(db, asked.channel, asked.out_trade_no)
+    if known is None:
+        order = _with_new_code(asked, now)
+        row = asdict(order)
+        columns, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+        db.execute(f"INSERT INTO orders ({columns}) VALUES ({values})", row)  # noqa: S608 — our own field names
+        return order
+    if known.state_at(now) is State.PAID:
+        raise AlreadyPaid
+    if known.fingerprint != asked.fingerprint:
+        raise NumberUsed
+    if known.state_at(now) is State.CLOSED or now >= known.payable_until:
+        raise AlreadyClosed
+    if now < known.qr_dies_at:
+        return known
+    return _update(db, _with_new_code(known, now))
+
+
+def find(db: sqlite3.Connection, channel: Channel, out_trade_no: str) -> Order | None:
+    return _one(db, "channel = ? AND out_trade_no = ?", (channel, out_trade_no))
+
+
+def find_by_transaction(
+    db: sqlite3.Connection, channel: Channel, transaction_id: str
+) -> Order | None:
+    return _one(db, "channel = ? AND transaction_id = ?", (channel, transaction_id))
+
+
+def find_by_code(db: sqlite3.Connection, qr: str) -> Order | None:
+    return _one(db, "qr = ?", (qr,))
+
+
+def scan(db: sqlite3.Connection, order: Order, *, now: datetime) -> Order:
+    """Note that a payer opened the code: at Alipay the trade exists from here on."""
+    if order.scanned_at is not None:
+        return order
+    transaction_id = trade_number(now) if order.channel is Channel.ALIPAY else None
+    return _update(db, replace(order, scanned_at=now, transaction_id=transaction_id))
+
+
+def pay(db: sqlite3.Connection, order: Order, plan: Plan, *, now: datetime) -> Order:
+    """Take the payer's money, once. Raises NotPayable when the order is not open for it."""
+    if not order.is_payable(now):
+        raise NotPayable
+    scanned = scan(db, order, now=now)
+    return _update(
+        db,
+        replace(
+            scanned,
+            state=State.PAID,
+            transaction_id=scanned.transaction_id or transaction_number(now),
+            paid_minor=plan.amount_minor or order.amount_minor,
+            paid_at=now,
+            next_pay="",
+        ),
+    )
+
+
+def fail(db: sqlite3.Connection, order: Order, *, now: datetime) -> Order:
+    """Note a payment that the payer's bank refused; the order stays payable. Raises NotPayable."""
+    if not order.is_payable(now):
+        raise NotPayable
+    scanned = scan(db, order, now=now)
+    return _update(db, replace(scanned, failures=order.failures + 1))
+
+
+def close(db: sqlite3.Connection, order: Order, *, now: datetime) -> Order:
+    """Close an unpaid order; closing it again changes nothing. Raises AlreadyPaid."""
+    if order.state_at(now) is State.PAID:
+        raise AlreadyPaid
+    return _update(db, replace(order, state=State.CLOSED))
+
+
+def arm(db: sqlite3.Connection, order: Order, plan: Plan) -> Order:
+    """Keep `plan` for the payer's next payment of this order, however he pays it."""
+    return _update(db, replace(order, next_pay=msgspec.json.encode(plan).decode()))
+
+
+def armed(order: Order) -> Plan:
+    return msgspec.json.decode(order.next_pay, type=Plan) if order.next_pay else Plan()
+
+
+def transaction_number(now: datetime) -> str:
+    """Make a WeChat transaction id: 28 digits, with the Chinese day of payment inside."""
+    return f"4200{digits(6)}{now.astimezone(CHINA):%Y%m%d}{digits(10)}"
+
+
+def trade_number(now: datetime) -> str:
+    """Make an Alipay trade number: 28 digits that begin with the Chinese day of the scan."""
+    return f"{now.astimezone(CHINA):%Y%m%d}22001{digits(15)}"
+
+
+def _with_new_code(order: Order, now: datetime) -> Order:
+    token = "".join(secrets.choice(CODE_ALPHABET) for _ in range(16))
+    return replace(order, qr=CODE_PREFIX[order.channel] + token, qr_dies_at=now + CODE_LIFETIME)
+
+
+def _update(db: sqlite3.Connection, order: Order) -> Order:
+    db.execute(
+        """
+        UPDATE orders SET qr = :qr, qr_dies_at = :qr_dies_at, state = :state,
+            scanned_at = :scanned_at, failures = :failures, transaction_id = :transaction_id,
+            paid_minor = :paid_minor, paid_at = :paid_at, next_pay = :next_pay
+        WHERE channel = :channel AND out_trade_no = :out_trade_no
+        """,
+        asdict(order),
+    )
+    return order
+
+
+def _one(db: sqlite3.Connection, where: str, values: tuple[str, ...]) -> Order | None:
+    row = db.execute(f"SELECT * FROM orders WHERE {where}", values).fetchone()  # noqa: S608 — `where` is ours
+    if row is None:
+        return None
+    return Order(**{**dict(row), "channel": Channel(row["channel"]), "state": State(row["state"])})

@@ -1,0 +1,43 @@
+"""The simulator's web application: four doors and what is common to them."""
+
+from flask import Flask, Response
+
+from app.simulator import alipay, control, payer, wechat
+from app.simulator.alipay_wire import to_yuan
+from app.simulator.parts import Parts
+
+LARGEST_BODY = 1024 * 1024  # bytes
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
+        " base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    # Not "no-referrer": under it browsers send forms with `Origin: null`.
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def create_app(parts: Parts) -> Flask:
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.extensions["simulator"] = parts
+    app.jinja_env.filters["yuan"] = to_yuan
+    for door in (wechat, alipay, payer, control):
+        app.register_blueprint(door.blueprint)
+    app.add_url_rule("/healthz", view_func=healthz)
+    app.after_request(add_headers)
+    return app
+
+
+def healthz() -> Response:
+    return Response("ok\n", mimetype="text/plain")
+
+
+def add_headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

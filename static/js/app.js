@@ -113,6 +113,17 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// The sheet of shortcuts: the links of the sidebar say their own keys.
+for (const link of $$("[data-go]")) {
+  const keys = element("dd", {});
+  for (const key of ["G", link.dataset.go.toUpperCase()]) {
+    keys.append(element("kbd", { textContent: key }), " ");
+  }
+  const line = element("div", {});
+  line.append(element("dt", { textContent: link.textContent }), keys);
+  $(".shortcuts").append(line);
+}
+
 // ---- the palette: the links of the sidebar, filtered ----
 
 const palette = $("#palette");
@@ -148,7 +159,7 @@ if (palette) {
     options.forEach((option, index) => (option.ariaSelected = String(index === next)));
     mark();
   };
-  palette.addEventListener("toggle", () => {
+  palette.addEventListener("close", () => {
     input.value = "";
     fill();
   });

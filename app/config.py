@@ -47,6 +47,7 @@ class Settings:
     smtp_url: str = _setting(
         "", "`smtp://user:password@host:587`. Empty: mails become files.", secret=True
     )
+    mail_from: str = _setting("BuffMoney <billing@buffmoney.example>", "The sender of our mails.")
     storage_url: str = _setting("", "Folder or `s3://bucket`. Empty: `documents/` of the instance.")
     public_url: str = _setting("", "How the world reaches us. Empty: `http://HOST:PORT`.")
     host: str = _setting("127.0.0.1", "The address the web server listens on.")

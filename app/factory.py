@@ -107,8 +107,9 @@ def _end(response: Response) -> Response:
 
 def _answer_http_error(error: HTTPException) -> Response:
     """Answer what no view raised, an unknown path above all, in the form of its door."""
-    door = api if request.path.startswith("/api/") else web
-    return door.errors.answer_http_error(error)
+    if request.path.startswith("/api/"):
+        return api.problems.answer_http_error(error)
+    return web.errors.answer_http_error(error)
 
 
 def _log_as_json() -> None:

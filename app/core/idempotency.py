@@ -89,12 +89,47 @@ def begin(session: Session, key: str, print_: bytes, *, now: datetime) -> Answer
     session.execute(text("SET LOCAL lock_timeout = '3s'"))
     if taken:
         return None
-    record = session.scalars(select(IdempotencyRecord).where(IdempotencyRecord.key == key)).one()
+    known = find(session, key, print_, now=now)
+    if known is None:
+        raise StillRunning("the first request with this Idempotency-Key still runs")
+    return known
+
+
+def find(session: Session, key: str, print_: bytes, *, now: datetime) -> Answer | None:
+    """Return the answer given to the same request before, or None. Raises KeyReused.
+
+    For requests that ask a channel and so can not be one transaction: their effect is safe to
+    repeat by itself, and `keep` stores the answer when there is one.
+    """
+    record = session.scalars(
+        select(IdempotencyRecord)
+        .where(IdempotencyRecord.key == key, IdempotencyRecord.created_at > now - LIFETIME)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if record is None:
+        return None
     if record.fingerprint != print_:
         raise KeyReused("this Idempotency-Key was used for another request", path="Idempotency-Key")
     if record.status is None or record.content_type is None or record.body is None:
-        raise StillRunning("the first request with this Idempotency-Key still runs")
+        return None
     return Answer(record.status, record.content_type, record.body)
+
+
+def keep(session: Session, key: str, print_: bytes, *, answer: Answer, now: datetime) -> None:
+    """Store the answer of a request that could not be one transaction; the first one stays."""
+    session.execute(
+        insert(IdempotencyRecord)
+        .values(
+            merchant_id=merchant_of(session),
+            key=key,
+            fingerprint=print_,
+            status=answer.status,
+            content_type=answer.content_type,
+            body=answer.body,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
 
 
 def finish(session: Session, key: str, answer: Answer) -> None:

@@ -8,8 +8,12 @@ from collections.abc import Callable
 from jobs import billing, documents
 
 TASKS: dict[str, Callable[..., None]] = {
-    "billing.catch_up": billing.catch_up,
-    "documents.print_invoice": documents.print_invoice,
+    "jobs.billing.catch_up": billing.catch_up,
+    "jobs.documents.print_invoice": documents.print_invoice,
+    "jobs.documents.print_receipt": documents.print_receipt,
 }
-QUEUES = {"documents.print_invoice": "documents"}
+QUEUES = {
+    "jobs.documents.print_invoice": "documents",
+    "jobs.documents.print_receipt": "documents",
+}
 """The queue of a task, where it is not `default`."""

@@ -1,7 +1,5 @@
 """Deliver what merchants subscribed to."""
 
-import random
-
 from app.core import clock
 from app.extensions import bound, reading, runtime
 from app.webhooks import delivering
@@ -16,6 +14,5 @@ def deliver() -> None:
             bound(merchant_id),
             keyring=runtime().keyring,
             allow_loopback=runtime().settings.webhook_allow_loopback,
-            draw=random.random,
             now=clock.now(),
         )

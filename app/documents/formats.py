@@ -2,20 +2,13 @@
 
 from datetime import datetime
 from decimal import Decimal, localcontext
-from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from babel.numbers import format_currency
 
 from app.core.decimals import EXACT, plain
+from app.core.language import Language
 from app.core.money import Currency, Money
-
-
-class Language(StrEnum):
-    """The languages a document is printed in, named as their catalogs are."""
-
-    ZH_HANS_CN = "zh_Hans_CN"
-    EN = "en"
 
 
 def money(amount: Money, language: Language) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Tenant, one_of
 from app.core.ids import new_id
-from app.documents.formats import Language
+from app.core.language import Language
 
 
 class DocumentKind(StrEnum):

@@ -17,10 +17,10 @@ from weasyprint.css import ColorProfile
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher
 
+from app.core.language import Language
 from app.documents import formats
 from app.documents.capitals import cny_in_capitals
 from app.documents.fonts import FONTS, font_configuration
-from app.documents.formats import Language
 from app.documents.invoice_print import InvoicePrint, PrintStatus
 from app.documents.wording import WORDING
 

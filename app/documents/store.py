@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.core import db, ids
 from app.core.db import Transaction, merchant_of
-from app.documents.formats import Language
+from app.core.language import Language
 from app.documents.models import Document, DocumentKind
 from app.documents.storage import Storage
 

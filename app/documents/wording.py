@@ -8,7 +8,7 @@ the same whatever a page is called next month, and this room knows no web framew
 
 from collections.abc import Mapping
 
-from app.documents.formats import Language
+from app.core.language import Language
 
 ZH: Mapping[str, str] = {
     "title": "账单",

@@ -3,22 +3,15 @@
 import unicodedata
 from dataclasses import asdict, dataclass
 from datetime import date
-from enum import StrEnum
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from app.core.language import Language
 from app.mail.messages import Content
 
 _LONGEST_VALUE = 500  # of one name or link, not of our own words
-
-
-class Language(StrEnum):
-    """The languages mails are written in; each is a folder of templates."""
-
-    ZH_HANS_CN = "zh_Hans_CN"
-    EN = "en"
 
 
 class UnsafeLink(ValueError):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.language import Language
 from app.core.money import Currency, Money
 from app.documents import formats
-from app.documents.formats import Language
 
 ZH, EN = Language.ZH_HANS_CN, Language.EN
 

@@ -9,9 +9,9 @@ import pytest
 from pypdf import PdfReader
 from pypdf.generic import DictionaryObject, StreamObject
 
+from app.core.language import Language
 from app.core.money import Currency, Money
 from app.documents.fonts import FontsMissing
-from app.documents.formats import Language
 from app.documents.invoice_print import InvoicePrint, PrintParty, PrintStatus
 from app.documents.printing import OutsideResource, print_page, printable, render_invoice
 from app.documents.wording import EN, ZH

@@ -9,7 +9,7 @@ import pytest
 from app.core import ids
 from app.core.db import Transaction, merchant_of
 from app.core.errors import NotFound
-from app.documents.formats import Language
+from app.core.language import Language
 from app.documents.models import Document, DocumentKind
 from app.documents.storage import Storage
 from app.documents.store import (

@@ -7,10 +7,10 @@ from datetime import date
 
 import pytest
 
+from app.core.language import Language
 from app.mail.rendering import (
     InvoiceIssued,
     InvoicePaid,
-    Language,
     UnsafeLink,
     render_invoice_issued,
     render_invoice_paid,

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     Numeric,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -47,6 +48,9 @@ INVOICE = Machine(
     },
     repeats=frozenset(
         {
+            (InvoiceStatus.OPEN, InvoiceEvent.FINALIZE),
+            (InvoiceStatus.PAID, InvoiceEvent.FINALIZE),
+            (InvoiceStatus.VOID, InvoiceEvent.FINALIZE),
             (InvoiceStatus.PAID, InvoiceEvent.PAY),
             (InvoiceStatus.VOID, InvoiceEvent.VOID),
         }
@@ -60,7 +64,9 @@ class Invoice(Tenant, Base):
     The four amounts of the seed: `subtotal_minor` in the pricing `currency`, `collection_minor`
     in CNY, `platform_fee_minor` in CNY, `settlement_minor` in `settlement_currency`. The rates
     are CNY per unit, locked with the midpoints (per 100 units) and the spread they came from.
-    A draft's amounts are indicative.
+
+    A draft has the lines and the subtotal of the usage so far; what finalisation locks is null
+    or zero until then. `finalize_at` is when that is due: after the grace, or the next attempt.
     """
 
     __tablename__ = "invoices"
@@ -75,11 +81,25 @@ class Invoice(Tenant, Base):
         ),
         CheckConstraint("period_end_at > period_start_at", name="period"),
         CheckConstraint("(status = 'draft') = (number IS NULL)", name="number"),
+        CheckConstraint("(status = 'draft') = (finalized_at IS NULL)", name="finalized_at"),
         CheckConstraint("(status = 'paid') = (paid_at IS NOT NULL)", name="paid_at"),
+        CheckConstraint("(status = 'void') = (voided_at IS NOT NULL)", name="voided_at"),
+        CheckConstraint(
+            "num_nulls(fx_publisher, fx_published_at, fx_spread_bps, fx_pricing_midpoint, "
+            "fx_pricing_rate, fx_settlement_midpoint, fx_settlement_rate) "
+            "= CASE status WHEN 'draft' THEN 7 ELSE 0 END",
+            name="fx",
+        ),
         one_of("status", InvoiceStatus),
         one_of("kind", InvoiceKind),
         Index("ix_invoices_customer_id", "merchant_id", "customer_id", "id"),
         Index("ix_invoices_status", "merchant_id", "status", "id"),
+        Index(
+            "ix_invoices_drafts",
+            "merchant_id",
+            "finalize_at",
+            postgresql_where=text("status = 'draft'"),
+        ),
         {"info": {"scale": "tenant"}},
     )
 
@@ -96,25 +116,26 @@ class Invoice(Tenant, Base):
     time_zone: Mapped[str]
     currency: Mapped[Currency]
     subtotal_minor: Mapped[int]
-    collection_minor: Mapped[int]
-    platform_fee_minor: Mapped[int]
-    net_minor: Mapped[int]
+    collection_minor: Mapped[int] = mapped_column(default=0)
+    platform_fee_minor: Mapped[int] = mapped_column(default=0)
+    net_minor: Mapped[int] = mapped_column(default=0)
     settlement_currency: Mapped[Currency]
-    settlement_minor: Mapped[int]
-    fee_bps: Mapped[int]
-    fee_fixed_minor: Mapped[int]
-    fx_publisher: Mapped[str]
-    fx_published_at: Mapped[datetime]
-    fx_spread_bps: Mapped[int]
-    fx_pricing_midpoint: Mapped[Decimal]
-    fx_pricing_rate: Mapped[Decimal] = mapped_column(Numeric(20, 10))
-    fx_settlement_midpoint: Mapped[Decimal]
-    fx_settlement_rate: Mapped[Decimal] = mapped_column(Numeric(20, 10))
+    settlement_minor: Mapped[int] = mapped_column(default=0)
+    fee_bps: Mapped[int] = mapped_column(default=0)
+    fee_fixed_minor: Mapped[int] = mapped_column(default=0)
+    fx_publisher: Mapped[str | None]
+    fx_published_at: Mapped[datetime | None]
+    fx_spread_bps: Mapped[int | None]
+    fx_pricing_midpoint: Mapped[Decimal | None] = mapped_column(Numeric())  # as published
+    fx_pricing_rate: Mapped[Decimal | None] = mapped_column(Numeric(20, 10))
+    fx_settlement_midpoint: Mapped[Decimal | None] = mapped_column(Numeric())
+    fx_settlement_rate: Mapped[Decimal | None] = mapped_column(Numeric(20, 10))
     rate_card_version_id: Mapped[int]
     rate_card: Mapped[dict[str, Any]]
     rate_card_sha256: Mapped[str]
     link_secret: Mapped[str]
     created_at: Mapped[datetime]
+    finalize_at: Mapped[datetime]
     finalized_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
     paid_at: Mapped[datetime | None]
@@ -146,7 +167,10 @@ class Invoice(Tenant, Base):
 
 
 class InvoiceLine(Tenant, Base):
-    """One priced metric of an invoice; `tiers` shows which tier took how much."""
+    """One metric of an invoice; `tiers` shows which tier took how much, in exact minor units.
+
+    Usage without a price is a line of zero that `is_priced` tells apart: the bucket `unpriced`.
+    """
 
     __tablename__ = "invoice_lines"
     __table_args__ = (
@@ -165,6 +189,7 @@ class InvoiceLine(Tenant, Base):
     quantity: Mapped[Decimal]
     events: Mapped[int]
     amount_minor: Mapped[int]
+    is_priced: Mapped[bool]
     tiers: Mapped[list[Any]]
 
 
@@ -185,7 +210,11 @@ class RunTrigger(StrEnum):
 
 
 class InvoiceRun(Tenant, Base):
-    """One pass over a merchant's due contracts: what it made, and what it could not."""
+    """One pass over a merchant's due contracts: what it made, and what it could not.
+
+    `as_of` is the merchant's time, the others are real. A run without an end was killed, or is
+    still at work; what it made stands.
+    """
 
     __tablename__ = "invoice_runs"
     __table_args__ = (one_of("trigger", RunTrigger), {"info": {"scale": "tenant"}})
@@ -193,7 +222,7 @@ class InvoiceRun(Tenant, Base):
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     trigger: Mapped[RunTrigger]
     as_of: Mapped[datetime]
-    started_at: Mapped[datetime]
+    started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     ended_at: Mapped[datetime | None]
     drafted: Mapped[int] = mapped_column(default=0)
     finalized: Mapped[int] = mapped_column(default=0)

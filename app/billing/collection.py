@@ -1,0 +1,136 @@
+"""From issued to paid or void: the moves of an invoice, and whom each of them is told to."""
+
+import hmac
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.billing.models import INVOICE, Invoice, InvoiceEvent, InvoiceStatus
+from app.core import db, ids, outbox
+from app.core.errors import Conflict, NotFound
+from app.core.ids import Prefix
+from app.core.money import Money
+from app.core.text import clean_name
+from app.customers import queries as customers
+from app.customers.models import Customer
+from app.identity import clocks
+from app.ledger import journals, posting
+from app.webhooks import emitting
+from app.webhooks.catalogue import EventType
+
+SECRET_LENGTH = 22
+"""Characters of base62 in a checkout link: 131 bits."""
+
+_ID_WIDTH = 13
+_NO_LINK = "this link leads to no invoice"
+
+
+class InvoiceNotOpen(Conflict):
+    code = "invoice_not_open"
+
+
+def lock_invoice(session: Session, invoice_id: int) -> Invoice:
+    """Lock the invoice and return it as it is now: before its payment orders. Raises NotFound."""
+    return db.get_locked(session, Invoice, invoice_id, noun="invoice")
+
+
+def is_payable(invoice: Invoice) -> bool:
+    return INVOICE.allows(invoice.status, InvoiceEvent.PAY)
+
+
+def announce(session: Session, invoice: Invoice, *, now: datetime) -> None:
+    """Say that a finalised invoice can be paid: event and PDF, which is mailed once printed."""
+    _emit(session, EventType.INVOICE_CREATED, invoice, now=now)
+    _owe_document(session, "jobs.documents.print_invoice", invoice, now=now)
+
+
+def mark_paid(session: Session, invoice: Invoice, *, now: datetime) -> None:
+    """Mark a locked, open invoice paid; emit `invoice.paid` and owe the receipt.
+
+    The journals of the payment are posted by who captured it. Raises IllegalMove.
+    """
+    invoice.status = INVOICE.after(invoice.status, InvoiceEvent.PAY)
+    invoice.paid_at = now
+    _emit(session, EventType.INVOICE_PAID, invoice, now=now)
+    _owe_document(session, "jobs.documents.print_receipt", invoice, now=now)
+
+
+def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> None:
+    """Cancel a locked, open invoice: it keeps its number and can no longer be paid.
+
+    Posts V1 and emits `invoice.voided`. Raises InvalidText and InvoiceNotOpen.
+    """
+    reason = clean_name(reason, path="reason")
+    if not INVOICE.allows(invoice.status, InvoiceEvent.VOID):
+        raise InvoiceNotOpen(f"an invoice that is {invoice.status} can not be voided")
+    invoice.status = INVOICE.after(invoice.status, InvoiceEvent.VOID)
+    invoice.voided_at, invoice.void_reason = now, reason
+    posting.post(session, journals.invoice_voided(invoice.id, invoice.collection), now=now)
+    _emit(session, EventType.INVOICE_VOIDED, invoice, now=now)
+
+
+def payload(invoice: Invoice, customer: Customer) -> dict[str, Any]:
+    """Return a finalised invoice as events tell of it; amounts are integers of minor units."""
+    return {
+        "invoiceId": ids.show(Prefix.INVOICE, invoice.id),
+        "number": invoice.number,
+        "status": invoice.status.value,
+        "customerId": ids.show(Prefix.CUSTOMER, customer.id),
+        "customerExternalId": customer.external_id,
+        "contractId": ids.show(Prefix.CONTRACT, invoice.contract_id),
+        "periodFrom": invoice.period_from.isoformat(),
+        "periodTo": invoice.period_to.isoformat(),
+        "subtotal": _amount(invoice.subtotal),
+        "collection": _amount(invoice.collection),
+        "platformFee": _amount(invoice.platform_fee),
+        "settlement": _amount(invoice.settlement),
+    }
+
+
+def link_token(invoice: Invoice) -> str:
+    """Return the text of the invoice's checkout link: who has it may see and pay the invoice."""
+    merchant = ids.show_merchant(invoice.merchant_id)
+    return f"{merchant}{ids.base36(invoice.id, _ID_WIDTH)}{invoice.link_secret}"
+
+
+def read_link(token: str) -> tuple[int, int, str]:
+    """Read merchant, invoice and secret out of a link: claims, to be proved by `get_by_link`.
+
+    Raises NotFound.
+    """
+    merchant_end, invoice_end = ids.MERCHANT_WIDTH, ids.MERCHANT_WIDTH + _ID_WIDTH
+    merchant_id = ids.find_merchant(token[:merchant_end])
+    if merchant_id is None:
+        raise NotFound(_NO_LINK)
+    invoice_id = ids.read(Prefix.INVOICE, f"{Prefix.INVOICE}_{token[merchant_end:invoice_end]}")
+    return merchant_id, invoice_id, token[invoice_end:]
+
+
+def get_by_link(session: Session, invoice_id: int, secret: str) -> Invoice:
+    """Return the finalised invoice whose link has this secret, compared in constant time.
+
+    The session belongs to the merchant the link names. Raises NotFound.
+    """
+    invoice = session.get(Invoice, (db.merchant_of(session), invoice_id))
+    known = invoice.link_secret if invoice else ""
+    is_right = hmac.compare_digest(known.encode(), secret.encode(errors="replace"))
+    if invoice is None or not is_right or invoice.status is InvoiceStatus.DRAFT:
+        raise NotFound(_NO_LINK)
+    return invoice
+
+
+def _emit(session: Session, event_type: EventType, invoice: Invoice, *, now: datetime) -> None:
+    customer = customers.get_customer(session, invoice.customer_id)
+    reference = ids.show(Prefix.INVOICE, invoice.id)
+    emitting.emit(session, event_type, payload(invoice, customer), reference=reference, now=now)
+
+
+def _owe_document(session: Session, task: str, invoice: Invoice, *, now: datetime) -> None:
+    # A sandbox's clock may run ahead; jobs are done in real time all the same.
+    real_now = now - clocks.get_merchant(session).clock_offset
+    outbox.owe(session, task, now=real_now, invoice=ids.show(Prefix.INVOICE, invoice.id))
+
+
+def _amount(money: Money) -> dict[str, Any]:
+    return {"amountMinor": money.minor, "currency": money.currency.value}

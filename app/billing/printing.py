@@ -1,0 +1,123 @@
+"""What an invoice says on paper: our rows, copied into the print that documents set."""
+
+from decimal import Decimal, localcontext
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.billing import queries
+from app.billing.models import Invoice, InvoiceLine
+from app.core.decimals import EXACT
+from app.core.errors import Conflict
+from app.core.ids import Prefix, show
+from app.core.language import Language
+from app.core.money import Currency, Money, round_half_up
+from app.customers import queries as customers
+from app.documents.formats import price
+from app.documents.invoice_print import (
+    InvoicePrint,
+    PrintLine,
+    PrintParty,
+    PrintPayment,
+    PrintRate,
+    PrintStatus,
+    PrintTier,
+)
+from app.fx.conversion import RATE_DECIMALS
+from app.identity import clocks
+
+_NO_PRICE = "—"
+
+
+class NotIssued(Conflict):
+    code = "invoice_not_issued"
+
+
+def print_model(
+    session: Session,
+    invoice_id: int,
+    *,
+    language: Language,
+    payment: PrintPayment | None = None,
+) -> InvoicePrint:
+    """Return the print of a finalised invoice; `payment` is what settled it, if something did.
+
+    Raises NotFound, and NotIssued for a draft.
+    """
+    invoice = queries.get_invoice(session, invoice_id)
+    if invoice.number is None or invoice.finalized_at is None:
+        raise NotIssued("a draft is not printed")
+    merchant = clocks.get_merchant(session)
+    customer = customers.get_customer(session, invoice.customer_id)
+    return InvoicePrint(
+        reference=show(Prefix.INVOICE, invoice.id),
+        number=invoice.number,
+        status=PrintStatus(invoice.status),
+        merchant=PrintParty(merchant.name),
+        customer=PrintParty(customer.name, customer.external_id, email=customer.email),
+        zone=invoice.time_zone,
+        issued_at=invoice.finalized_at,
+        due_at=invoice.due_at,
+        period_from=invoice.period_from,
+        period_to=invoice.period_to,
+        lines=tuple(
+            _line(line, invoice.currency, language) for line in queries.lines_of(session, invoice)
+        ),
+        subtotal=invoice.subtotal,
+        collection=invoice.collection,
+        rate=_rate(invoice),
+        payment=payment,
+        is_sandbox=merchant.is_sandbox,
+    )
+
+
+def _line(line: InvoiceLine, currency: Currency, language: Language) -> PrintLine:
+    is_tiered = len(line.tiers) > 1
+    return PrintLine(
+        description=line.description,
+        amount=Money(line.amount_minor, currency),
+        metric=line.metric_code,
+        quantity=line.quantity,
+        unit=line.unit,
+        unit_price=_unit_price(line.tiers, currency, language) if not is_tiered else "",
+        tiers=tuple(_tier(tier, currency, language) for tier in line.tiers) if is_tiered else (),
+    )
+
+
+def _unit_price(tiers: list[Any], currency: Currency, language: Language) -> str:
+    return _tier(tiers[0], currency, language).unit_price if tiers else _NO_PRICE
+
+
+def _tier(tier: dict[str, Any], currency: Currency, language: Language) -> PrintTier:
+    def shown(minor: str) -> str:
+        with localcontext(EXACT):
+            return price(Decimal(minor).scaleb(-currency.exponent), currency, language)
+
+    has_flat_fee = tier["flat_fee"] != "0"
+    unit_price = _NO_PRICE if tier["unit_price"] == "0" else shown(tier["unit_price"])
+    return PrintTier(
+        above=Decimal(tier["above"]),
+        up_to=None if tier["up_to"] is None else Decimal(tier["up_to"]),
+        quantity=Decimal(tier["quantity"]),
+        unit_price=f"{unit_price} + {shown(tier['flat_fee'])}" if has_flat_fee else unit_price,
+        amount=shown(tier["amount"]),
+    )
+
+
+def _rate(invoice: Invoice) -> PrintRate | None:
+    """Return the snapshot of the pricing currency, or None where prices are in CNY."""
+    midpoint, rate = invoice.fx_pricing_midpoint, invoice.fx_pricing_rate
+    publisher, published_at = invoice.fx_publisher, invoice.fx_published_at
+    spread_bps = invoice.fx_spread_bps
+    if invoice.currency is Currency.CNY or midpoint is None or rate is None:
+        return None
+    if publisher is None or published_at is None or spread_bps is None:
+        return None
+    return PrintRate(
+        currency=invoice.currency,
+        midpoint=midpoint,
+        spread_bps=spread_bps,
+        rate=round_half_up(rate, RATE_DECIMALS),
+        source=publisher,
+        published_at=published_at,
+    )

@@ -1,0 +1,129 @@
+"""An issued invoice is paid once or voided; its link opens it, and a wrong one opens nothing."""
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.billing import collection
+from app.billing.models import Invoice, InvoiceStatus
+from app.core.errors import NotFound
+from app.core.ids import Prefix, show
+from app.core.outbox import OutboxJob
+from app.core.states import IllegalMove
+from app.core.text import InvalidText
+from app.customers import queries as customers
+from app.webhooks.models import WebhookEvent
+from tests.billing.make import billed, books, drafted, sold, use
+from tests.make import NOON, Make
+
+
+@pytest.fixture
+def invoice(session: Session, make: Make) -> Invoice:
+    """Return an open invoice over 126.41 USD."""
+    sale = sold(make)
+    use(session, sale, "12641")
+    return billed(session, sale)
+
+
+def events(session: Session) -> list[str]:
+    session.flush()
+    return list(session.scalars(select(WebhookEvent.event_type).order_by(WebhookEvent.id)))
+
+
+def test_a_paid_invoice_tells_it_and_owes_the_receipt(session: Session, invoice: Invoice) -> None:
+    collection.mark_paid(session, invoice, now=NOON)
+
+    session.flush()
+    owed = session.scalars(select(OutboxJob).order_by(OutboxJob.id)).all()
+    assert (invoice.status, invoice.paid_at) == (InvoiceStatus.PAID, NOON)
+    assert events(session) == ["invoice.created", "invoice.paid"]
+    assert [job.task for job in owed] == [
+        "jobs.documents.print_invoice",
+        "jobs.documents.print_receipt",
+    ]
+    assert owed[1].arguments == {"invoice": show(Prefix.INVOICE, invoice.id)}
+
+
+def test_an_invoice_is_not_paid_twice(session: Session, invoice: Invoice) -> None:
+    assert collection.is_payable(invoice)
+    collection.mark_paid(session, invoice, now=NOON)
+
+    assert not collection.is_payable(invoice)
+    with pytest.raises(IllegalMove):
+        collection.mark_paid(session, invoice, now=NOON)
+
+
+def test_voiding_takes_the_receivable_back(session: Session, invoice: Invoice) -> None:
+    collection.void(session, invoice, reason="billed to the wrong company", now=NOON)
+
+    assert (invoice.status, invoice.voided_at) == (InvoiceStatus.VOID, NOON)
+    assert invoice.number == "LUM-2026-000001"
+    assert books(session) == {}
+    assert events(session) == ["invoice.created", "invoice.voided"]
+
+
+def test_only_an_open_invoice_is_voided(session: Session, make: Make, invoice: Invoice) -> None:
+    collection.mark_paid(session, invoice, now=NOON)
+
+    for row in (invoice, drafted(session, sold(make))):
+        with pytest.raises(collection.InvoiceNotOpen):
+            collection.void(session, row, reason="a mistake", now=NOON)
+
+
+def test_voiding_wants_a_reason(session: Session, invoice: Invoice) -> None:
+    with pytest.raises(InvalidText):
+        collection.void(session, invoice, reason=" ", now=NOON)
+
+    assert invoice.status is InvoiceStatus.OPEN
+
+
+def test_the_payload_names_the_customer_as_the_merchant_does(
+    session: Session, invoice: Invoice
+) -> None:
+    customer = customers.get_customer(session, invoice.customer_id)
+
+    assert collection.payload(invoice, customer) == {
+        "invoiceId": show(Prefix.INVOICE, invoice.id),
+        "number": "LUM-2026-000001",
+        "status": "open",
+        "customerId": show(Prefix.CUSTOMER, customer.id),
+        "customerExternalId": customer.external_id,
+        "contractId": show(Prefix.CONTRACT, invoice.contract_id),
+        "periodFrom": "2026-05-01",
+        "periodTo": "2026-06-01",
+        "subtotal": {"amountMinor": 12_641, "currency": "USD"},
+        "collection": {"amountMinor": 90_533, "currency": "CNY"},
+        "platformFee": {"amountMinor": 2_716, "currency": "CNY"},
+        "settlement": {"amountMinor": 12_262, "currency": "USD"},
+    }
+
+
+def test_a_link_leads_back_to_its_invoice(session: Session, invoice: Invoice) -> None:
+    merchant_id, invoice_id, secret = collection.read_link(collection.link_token(invoice))
+
+    assert (merchant_id, invoice_id) == (invoice.merchant_id, invoice.id)
+    assert collection.get_by_link(session, invoice_id, secret) is invoice
+
+
+@pytest.mark.parametrize("change", [lambda token: token[:-1], lambda token: token[:-1] + "~"])
+def test_a_link_with_another_secret_leads_nowhere(
+    session: Session, invoice: Invoice, change: object
+) -> None:
+    assert callable(change)
+    _, invoice_id, secret = collection.read_link(change(collection.link_token(invoice)))
+
+    with pytest.raises(NotFound):
+        collection.get_by_link(session, invoice_id, secret)
+
+
+@pytest.mark.parametrize("token", ["", "abc", "0" * 46 + "é", "Z" * 46, "\ud800" * 46])
+def test_a_text_that_is_no_link_leads_nowhere(session: Session, token: str) -> None:
+    with pytest.raises(NotFound):
+        collection.get_by_link(session, *collection.read_link(token)[1:])
+
+
+def test_a_draft_has_no_link_yet(session: Session, make: Make) -> None:
+    draft = drafted(session, sold(make))
+
+    with pytest.raises(NotFound):
+        collection.get_by_link(session, draft.id, draft.link_secret)

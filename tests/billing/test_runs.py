@@ -1,0 +1,212 @@
+"""Runs may overlap, repeat and fail in parts; each contract and period has one invoice."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from app.billing import runs
+from app.billing.models import InvoiceRun, InvoiceStatus, RunTrigger
+from app.core.db import Transaction, begin, merchant_of
+from app.core.ids import Prefix, show
+from app.identity import clocks
+from app.ledger.queries import unbalanced
+from tests.billing.make import RATES, SilentRates, all_invoices, books, drafted, sold, use
+from tests.make import NOON, Make
+
+LATE_IN_GRACE = datetime(2026, 6, 1, 15, 59, 59, tzinfo=UTC)
+
+
+def run(transaction: Transaction, *, now: datetime = NOON, limit: int = 1000) -> InvoiceRun:
+    return runs.run_due(transaction, RATES, trigger=RunTrigger.SCHEDULE, now=now, limit=limit)
+
+
+def made(row: InvoiceRun) -> tuple[int, int, int]:
+    return row.drafted, row.finalized, row.failed
+
+
+def test_a_run_drafts_then_waits_for_the_grace(transaction: Transaction) -> None:
+    with transaction() as session:
+        use(session, sold(Make(session)), "1")
+
+    assert made(run(transaction, now=LATE_IN_GRACE)) == (1, 0, 0)
+    assert made(run(transaction, now=LATE_IN_GRACE + timedelta(seconds=1))) == (0, 1, 0)
+
+
+def test_a_second_run_changes_nothing(transaction: Transaction) -> None:
+    with transaction() as session:
+        use(session, sold(Make(session)), "12641")
+    assert made(run(transaction)) == (1, 1, 0)
+    with transaction() as session:
+        (before,) = [(row.number, row.collection, row.status) for row in all_invoices(session)]
+        balances = books(session)
+
+    assert made(run(transaction)) == (0, 0, 0)
+
+    with transaction() as session:
+        (after,) = [(row.number, row.collection, row.status) for row in all_invoices(session)]
+        assert after == before
+        assert books(session) == balances
+
+
+def test_four_schedulers_at_once_make_each_invoice_once(transaction: Transaction) -> None:
+    with transaction() as session:
+        make = Make(session)
+        for _ in range(50):
+            use(session, sold(make), "100")
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: run(transaction), range(4)))
+
+    with transaction() as session:
+        invoices = all_invoices(session)
+        assert sorted(row.number or "" for row in invoices) == [
+            f"LUM-2026-{number:06d}" for number in range(1, 51)
+        ]
+        assert len({row.contract_id for row in invoices}) == 50
+        assert unbalanced(session) == []
+        # 1.00 USD at 7.16184 is 7.16 CNY, fifty times.
+        assert books(session)["receivable"] == 35_800
+    assert sum(row.drafted for row in results) == 50
+    assert sum(row.finalized for row in results) == 50
+    assert [row.last_error for row in results] == [None] * 4
+
+
+def test_missed_months_are_caught_up(transaction: Transaction) -> None:
+    with transaction() as session:
+        sold(Make(session))
+
+    result = run(transaction, now=datetime(2026, 9, 2, 4, tzinfo=UTC))
+
+    assert made(result) == (4, 4, 0)
+    with transaction() as session:
+        assert [(row.period_from.month, row.number) for row in all_invoices(session)] == [
+            (5, "LUM-2026-000001"),
+            (6, "LUM-2026-000002"),
+            (7, "LUM-2026-000003"),
+            (8, "LUM-2026-000004"),
+        ]
+
+
+def test_what_a_killed_run_left_is_made_by_the_next(transaction: Transaction) -> None:
+    with transaction() as session:
+        make = Make(session)
+        first = sold(make)
+        sold(make)
+    with transaction() as session:
+        drafted(session, first)
+
+    assert made(run(transaction)) == (1, 2, 0)
+
+
+def test_a_missing_rate_leaves_a_draft_that_is_tried_again(transaction: Transaction) -> None:
+    with transaction() as session:
+        use(session, sold(Make(session)), "1")
+
+    failed = runs.run_due(transaction, SilentRates(), trigger=RunTrigger.ADMIN, now=NOON)
+
+    with transaction() as session:
+        (draft,) = all_invoices(session)
+    assert made(failed) == (1, 0, 1)
+    assert failed.last_error is not None
+    assert failed.last_error.startswith(f"{show(Prefix.INVOICE, draft.id)}: NoRate: ")
+    assert draft.status is InvoiceStatus.DRAFT
+    assert made(run(transaction, now=NOON + timedelta(minutes=9))) == (0, 0, 0)
+    assert made(run(transaction, now=NOON + timedelta(minutes=10))) == (0, 1, 0)
+
+
+def test_one_contract_that_fails_does_not_stop_the_others(transaction: Transaction) -> None:
+    with transaction() as session:
+        make = Make(session)
+        poisoned = sold(make, {"model": "standard", "unit_price": "1000000"})
+        use(session, poisoned, "10000001")
+        sold(make)
+
+    result = run(transaction)
+
+    assert made(result) == (1, 1, 1)
+    assert result.last_error is not None
+    assert show(Prefix.CONTRACT, poisoned.contract.id) in result.last_error
+    assert "LineTooLarge" in result.last_error
+
+
+def test_a_limited_run_leaves_the_rest_due(transaction: Transaction) -> None:
+    with transaction() as session:
+        make = Make(session)
+        for _ in range(3):
+            sold(make)
+
+    assert made(run(transaction, limit=2)) == (2, 2, 0)
+    assert made(run(transaction, limit=2)) == (1, 1, 0)
+
+
+def test_chunks_miss_nobody(transaction: Transaction, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "CHUNK", 2)
+    with transaction() as session:
+        make = Make(session)
+        for _ in range(5):
+            sold(make)
+
+    assert made(run(transaction)) == (5, 5, 0)
+
+
+def test_a_run_ends_in_real_time_and_remembers_the_merchants(transaction: Transaction) -> None:
+    result = run(transaction)
+
+    assert result.as_of == NOON
+    assert result.ended_at is not None
+    assert result.started_at <= result.ended_at
+
+
+def due(reader: Engine, *, now: datetime) -> list[int]:
+    with begin(reader, None) as session:
+        return runs.due_merchants(session, now=now)
+
+
+def test_a_merchant_is_due_by_his_own_clock(transaction: Transaction, reader: Engine) -> None:
+    ahead = timedelta(days=10)
+    with transaction() as session:
+        clocks.get_merchant(session).clock_offset = ahead
+        sold(Make(session))
+        merchant_id = merchant_of(session)
+    month_ends = datetime(2026, 5, 31, 16, tzinfo=UTC)
+
+    assert merchant_id not in due(reader, now=month_ends - ahead - timedelta(seconds=1))
+    assert merchant_id in due(reader, now=month_ends - ahead)
+
+
+def test_a_merchant_with_a_draft_is_due_when_its_grace_is_over(
+    transaction: Transaction, reader: Engine
+) -> None:
+    with transaction() as session:
+        sold(Make(session))
+        merchant_id = merchant_of(session)
+    run(transaction, now=LATE_IN_GRACE)
+
+    assert merchant_id not in due(reader, now=LATE_IN_GRACE)
+    assert merchant_id in due(reader, now=NOON)
+    run(transaction)
+    assert merchant_id not in due(reader, now=NOON)
+
+
+def numbers(session: Session) -> list[str | None]:
+    return [row.number for row in all_invoices(session)]
+
+
+def test_two_merchants_count_for_themselves(engine: Engine, transaction: Transaction) -> None:
+    other = Make.new_merchant_id()
+    with begin(engine, other) as session:
+        Make(session).merchant(invoice_prefix="ACM")
+        sold(Make(session))
+    with transaction() as session:
+        sold(Make(session))
+
+    run(transaction)
+    run(lambda: begin(engine, other))
+
+    with transaction() as session:
+        assert numbers(session) == ["LUM-2026-000001"]
+    with begin(engine, other) as session:
+        assert numbers(session) == ["ACM-2026-000001"]

@@ -242,7 +242,19 @@ def test_a_member_is_cut_out_as_it_was_written(answer: object, sign: str, gap: s
 
 @pytest.mark.parametrize(
     "document",
-    ["", "[]", "{}", '{"a":1', '{"a" 1}', '{"a":1,}', '{"a":1,"a":1}', '{"a":1}x', "{1:2}"],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"a":1',
+        '{"a" 1}',
+        '{"a":1,}',
+        '{"a":1,"a":1}',
+        '{"a":1}x',
+        "{1:2}",
+        '{"a":' + "[" * 100_000,
+    ],
+    ids=range(10),
 )
 def test_a_document_that_is_no_answer_is_not_cut(document: str) -> None:
     with pytest.raises(Untrusted):

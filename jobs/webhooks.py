@@ -3,6 +3,9 @@
 from app.core import clock
 from app.extensions import bound, reading, runtime
 from app.webhooks import delivering
+from app.webhooks.sending import Sender
+
+SENDER = Sender()
 
 
 def deliver() -> None:
@@ -12,6 +15,7 @@ def deliver() -> None:
     for merchant_id in merchants:
         delivering.deliver_due(
             bound(merchant_id),
+            SENDER,
             keyring=runtime().keyring,
             allow_loopback=runtime().settings.webhook_allow_loopback,
             now=clock.now(),

@@ -74,7 +74,7 @@ class Attempt:
 
     @property
     def is_delivered(self) -> bool:
-        """Only 2xx counts; a redirect is a failure, for the secret stays with the URL given."""
+        """Only 2xx counts: a redirect is a failure, we call no URL but the one given."""
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004  # HTTP's 2xx
 
 
@@ -155,7 +155,7 @@ class _Wire(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        if not self._room:
+        if self._room <= 0:
             raise _ResponseTooLong
         self._connection.settimeout(self._deadline.left())
         count = self._connection.recv_into(buffer, min(len(buffer), self._room))

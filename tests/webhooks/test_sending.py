@@ -161,7 +161,7 @@ def test_x061_what_is_not_http_is_no_answer(receiver: Receiver, text: bytes) -> 
     assert attempt.error in {AttemptError.INVALID_RESPONSE, AttemptError.NOT_CONNECTED}
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     start=st.sampled_from(
         [
@@ -245,6 +245,15 @@ def test_the_next_address_is_tried_when_one_does_not_answer(receiver: Receiver) 
     local = Target("http", "localhost", receiver.port, "/")
 
     assert post(local, Sender(lookup=answering(["::1", "127.0.0.1"]))).is_delivered
+
+
+def test_only_the_checked_address_is_called_whatever_the_name_says_now(receiver: Receiver) -> None:
+    local = Target("http", "localhost", receiver.port, "/")
+
+    attempt = post(local, Sender(lookup=answering(["::1"])))
+
+    assert attempt.error is AttemptError.NOT_CONNECTED
+    assert receiver.requests == []
 
 
 def test_a_name_nobody_knows_is_not_found() -> None:

@@ -208,12 +208,7 @@ def _lock(invoice: Invoice, locked: Quote) -> None:
     invoice.settlement_minor = amounts.settlement.minor
     invoice.settlement_currency = amounts.settlement.currency
     invoice.fee_bps, invoice.fee_fixed_minor = terms.fee_bps, terms.fee_fixed_minor
-    invoice.fx_publisher, invoice.fx_published_at = locked.pricing.publisher, locked.published_at
-    invoice.fx_spread_bps = terms.spread_bps
-    invoice.fx_pricing_midpoint = locked.pricing.per_100
-    invoice.fx_pricing_rate = locked.rates.pricing
-    invoice.fx_settlement_midpoint = locked.settlement.per_100
-    invoice.fx_settlement_rate = locked.rates.settlement
+    invoice.fx = locked.fx
 
 
 def _next_number(session: Session, merchant: Merchant, *, now: datetime) -> str:

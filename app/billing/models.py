@@ -1,5 +1,6 @@
 """Invoices: the only thing that ever gets paid. Lines, counters, runs, and their states."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -14,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, composite, mapped_column
 
 from app.core.db import Base, Tenant, one_of
 from app.core.ids import new_id
@@ -58,15 +59,28 @@ INVOICE = Machine(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class FxSnapshot:
+    """The rates an invoice locked: CNY per 100 units as published, CNY per unit as applied."""
+
+    publisher: str
+    published_at: datetime
+    spread_bps: int
+    pricing_midpoint: Decimal
+    pricing_rate: Decimal
+    settlement_midpoint: Decimal
+    settlement_rate: Decimal
+
+
 class Invoice(Tenant, Base):
     """One bill. From finalisation on, all but its status is frozen.
 
     The four amounts of the seed: `subtotal_minor` in the pricing `currency`, `collection_minor`
-    in CNY, `platform_fee_minor` in CNY, `settlement_minor` in `settlement_currency`. The rates
-    are CNY per unit, locked with the midpoints (per 100 units) and the spread they came from.
+    in CNY, `platform_fee_minor` in CNY, `settlement_minor` in `settlement_currency`.
 
-    A draft has the lines and the subtotal of the usage so far; what finalisation locks is null
-    or zero until then. `finalize_at` is when that is due: after the grace, or the next attempt.
+    A draft has the lines and the subtotal of the usage so far; what finalisation locks is zero
+    until then, and `fx` is None. `finalize_at` is when that is due: after the grace, or at the
+    next attempt.
     """
 
     __tablename__ = "invoices"
@@ -130,6 +144,15 @@ class Invoice(Tenant, Base):
     fx_pricing_rate: Mapped[Decimal | None] = mapped_column(Numeric(20, 10))
     fx_settlement_midpoint: Mapped[Decimal | None] = mapped_column(Numeric())
     fx_settlement_rate: Mapped[Decimal | None] = mapped_column(Numeric(20, 10))
+    fx: Mapped[FxSnapshot | None] = composite(
+        "fx_publisher",
+        "fx_published_at",
+        "fx_spread_bps",
+        "fx_pricing_midpoint",
+        "fx_pricing_rate",
+        "fx_settlement_midpoint",
+        "fx_settlement_rate",
+    )
     rate_card_version_id: Mapped[int]
     rate_card: Mapped[dict[str, Any]]
     rate_card_sha256: Mapped[str]

@@ -106,18 +106,13 @@ def _tier(tier: dict[str, Any], currency: Currency, language: Language) -> Print
 
 def _rate(invoice: Invoice) -> PrintRate | None:
     """Return the snapshot of the pricing currency, or None where prices are in CNY."""
-    midpoint, rate = invoice.fx_pricing_midpoint, invoice.fx_pricing_rate
-    publisher, published_at = invoice.fx_publisher, invoice.fx_published_at
-    spread_bps = invoice.fx_spread_bps
-    if invoice.currency is Currency.CNY or midpoint is None or rate is None:
-        return None
-    if publisher is None or published_at is None or spread_bps is None:
+    if invoice.fx is None or invoice.currency is Currency.CNY:
         return None
     return PrintRate(
         currency=invoice.currency,
-        midpoint=midpoint,
-        spread_bps=spread_bps,
-        rate=round_half_up(rate, RATE_DECIMALS),
-        source=publisher,
-        published_at=published_at,
+        midpoint=invoice.fx.pricing_midpoint,
+        spread_bps=invoice.fx.spread_bps,
+        rate=round_half_up(invoice.fx.pricing_rate, RATE_DECIMALS),
+        source=invoice.fx.publisher,
+        published_at=invoice.fx.published_at,
     )

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from app.billing.amounts import InvoiceAmounts, LockedRates, PlatformFee, invoice_amounts
+from app.billing.models import FxSnapshot
 from app.core.money import Currency, Money
 from app.core.periods import local_date
 from app.fx.conversion import CNY_RATE, locked_rate
@@ -18,18 +19,11 @@ from app.identity.models import PlatformTerms
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The four amounts, and everything they came from: what an invoice locks."""
+    """The four amounts, and the rates and terms they came from: what an invoice locks."""
 
     amounts: InvoiceAmounts
-    rates: LockedRates
-    pricing: Midpoint
-    settlement: Midpoint
+    fx: FxSnapshot
     terms: PlatformTerms
-
-    @property
-    def published_at(self) -> datetime:
-        """The older of the two midpoints' times: nothing in the quote is older."""
-        return min(self.pricing.published_at, self.settlement.published_at)
 
 
 def quote(session: Session, subtotal: Money, *, rates: RateSource, now: datetime) -> Quote:
@@ -41,14 +35,22 @@ def quote(session: Session, subtotal: Money, *, rates: RateSource, now: datetime
     in_force = terms.terms_on(session, local_date(now, ZoneInfo(merchant.time_zone)))
     pricing = rates.midpoint(subtotal.currency, at=now)
     settlement = rates.midpoint(merchant.settlement_currency, at=now)
-    locked = LockedRates(_rate(pricing, in_force), _rate(settlement, in_force))
+    fx = FxSnapshot(
+        publisher=pricing.publisher,
+        published_at=min(pricing.published_at, settlement.published_at),
+        spread_bps=in_force.spread_bps,
+        pricing_midpoint=pricing.per_100,
+        pricing_rate=_rate(pricing, in_force),
+        settlement_midpoint=settlement.per_100,
+        settlement_rate=_rate(settlement, in_force),
+    )
     amounts = invoice_amounts(
         subtotal,
-        locked,
+        LockedRates(fx.pricing_rate, fx.settlement_rate),
         PlatformFee(in_force.fee_bps, in_force.fee_fixed_minor),
         settlement_currency=merchant.settlement_currency,
     )
-    return Quote(amounts, locked, pricing, settlement, in_force)
+    return Quote(amounts, fx, in_force)
 
 
 def _rate(midpoint: Midpoint, in_force: PlatformTerms) -> Decimal:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.billing import invoicing
 from app.billing.invoicing import Outcome
-from app.billing.models import InvoiceStatus
+from app.billing.models import FxSnapshot, InvoiceStatus
 from app.core.errors import NotFound
 from app.core.money import Currency
 from app.core.outbox import OutboxJob
@@ -53,7 +53,8 @@ def test_the_worked_example_comes_out_to_the_fen(session: Session, make: Make) -
     assert invoice.status is InvoiceStatus.OPEN
     assert invoice.number == "LUM-2026-000001"
     assert invoice.subtotal == usd(12_641)
-    assert invoice.fx_pricing_rate == Decimal("7.16184000")
+    assert invoice.fx is not None
+    assert invoice.fx.pricing_rate == Decimal("7.16184000")
     assert invoice.collection == cny(90_533)
     assert invoice.platform_fee == cny(2_716)
     assert invoice.net == cny(87_817)
@@ -108,7 +109,7 @@ def test_a_draft_locks_nothing_yet(session: Session, make: Make) -> None:
     assert (invoice.status, invoice.number) == (InvoiceStatus.DRAFT, None)
     assert invoice.subtotal == usd(12_641)
     assert invoice.collection == cny(0)
-    assert invoice.fx_pricing_rate is None
+    assert invoice.fx is None
     assert books(session) == {}
     assert events(session) == []
 
@@ -236,7 +237,8 @@ def test_yen_have_no_cents(session: Session, make: Make) -> None:
 
     assert invoice.subtotal.minor == 5_000
     assert invoice.subtotal.currency is Currency.JPY
-    assert invoice.fx_pricing_rate == Decimal("0.04759272")
+    assert invoice.fx is not None
+    assert invoice.fx.pricing_rate == Decimal("0.04759272")
     assert invoice.collection == cny(23_796)
 
 
@@ -246,7 +248,8 @@ def test_prices_in_cny_need_no_rate_to_collect(session: Session, make: Make) -> 
 
     invoice = billed(session, sale)
 
-    assert invoice.fx_pricing_rate == 1
+    assert invoice.fx is not None
+    assert invoice.fx.pricing_rate == 1
     assert invoice.collection == cny(90_533)
     assert invoice.settlement == usd(12_262)
 
@@ -271,6 +274,32 @@ def test_numbers_count_in_the_year_of_the_merchant(session: Session, make: Make)
     ]
 
     assert numbers == ["LUM-2026-000001", "LUM-2026-000002", "LUM-2027-000001"]
+
+
+def test_the_locked_rates_are_kept_as_they_were_published(session: Session, make: Make) -> None:
+    invoice = billed(session, sold(make, currency="JPY"))
+
+    session.expire(invoice)
+    assert invoice.fx == FxSnapshot(
+        publisher="sandbox fixture",
+        published_at=datetime(2026, 6, 2, 1, 30, tzinfo=UTC),
+        spread_bps=80,
+        pricing_midpoint=Decimal("4.7215"),
+        pricing_rate=Decimal("0.04759272"),
+        settlement_midpoint=Decimal("710.50"),
+        settlement_rate=Decimal("7.16184"),
+    )
+
+
+def test_a_period_that_has_its_invoice_gets_no_second(session: Session, make: Make) -> None:
+    sale = sold(make)
+    drafted(session, sale)
+    sale.contract.next_period_at = datetime(2026, 4, 30, 16, tzinfo=UTC)
+    sale.contract.due_at = datetime(2026, 5, 31, 16, tzinfo=UTC)
+    session.flush()
+
+    assert invoicing.draft(session, sale.contract.id, now=NOON) is None
+    assert sale.contract.next_period_at == datetime(2026, 5, 31, 16, tzinfo=UTC)
 
 
 def test_without_a_rate_the_draft_stays_as_it_is(session: Session, make: Make) -> None:

@@ -13,6 +13,7 @@ from app.core.db import Base, Tenant
 class UsageEvent(Tenant, Base):
     """One measurement. Nothing references it, and its dedupe key is unique for ever.
 
+    Ids are given without a cache, so that a larger one was stored later, whoever stored it.
     The key is kept as written, in C collation: time-ordered keys then stay next to each other
     in the index, which a hash would throw away (`docs/decisions/0004-event-keys.md`).
     """
@@ -27,14 +28,14 @@ class UsageEvent(Tenant, Base):
         {"info": {"scale": "tenant"}},
     )
 
-    id: Mapped[int] = mapped_column(Identity(always=True, cache=50), primary_key=True)
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     customer_id: Mapped[int]
     metric_id: Mapped[int]
     occurred_at: Mapped[datetime]
     received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     idempotency_key: Mapped[str] = mapped_column(Text(collation="C"))
     quantity: Mapped[Decimal]
-    dimensions: Mapped[dict[str, Any] | None]
+    dimensions: Mapped[dict[str, Any]]
 
 
 class UsageRollup(Tenant, Base):
@@ -50,4 +51,5 @@ class UsageRollup(Tenant, Base):
     events: Mapped[int]
     maximum: Mapped[Decimal]
     last_at: Mapped[datetime]
+    last_id: Mapped[int]
     last_quantity: Mapped[Decimal]

@@ -211,7 +211,7 @@ def upgrade() -> None:
     )
     op.create_table('usage_events',
     sa.Column('merchant_id', sa.BigInteger(), nullable=False),
-    sa.Column('id', sa.BigInteger(), sa.Identity(always=True, cache=50), nullable=False),
+    sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
     sa.Column('customer_id', sa.BigInteger(), nullable=False),
     sa.Column('metric_id', sa.BigInteger(), nullable=False),
     sa.Column('occurred_at', sa.DateTime(timezone=True), nullable=False),
@@ -428,6 +428,7 @@ def upgrade() -> None:
     sa.Column('captured_minor', sa.BigInteger(), nullable=True),
     sa.Column('captured_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('queries', sa.BigInteger(), nullable=False),
+    sa.Column('queried_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('next_query_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.CheckConstraint("(status = 'captured') = (captured_at IS NOT NULL)", name=op.f('ck_payment_orders_captured_at')),
@@ -441,7 +442,7 @@ def upgrade() -> None:
     info={'scale': 'tenant'}
     )
     op.create_index('ix_payment_orders_invoice_id', 'payment_orders', ['merchant_id', 'invoice_id', 'id'], unique=False)
-    op.create_index('ix_payment_orders_next_query_at', 'payment_orders', ['merchant_id', 'next_query_at'], unique=False)
+    op.create_index('ix_payment_orders_next_query_at', 'payment_orders', ['merchant_id', 'next_query_at'], unique=False, postgresql_where=sa.text('next_query_at IS NOT NULL'))
     op.create_table('unallocated_payments',
     sa.Column('merchant_id', sa.BigInteger(), nullable=False),
     sa.Column('id', sa.BigInteger(), nullable=False),
@@ -449,9 +450,11 @@ def upgrade() -> None:
     sa.Column('channel', sa.Enum('wechat', 'alipay', name='channelname', native_enum=False, length=32), nullable=False),
     sa.Column('channel_txn_id', sa.Text(), nullable=False),
     sa.Column('amount_minor', sa.BigInteger(), nullable=False),
-    sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('currency', sa.Enum('CNY', 'USD', 'EUR', 'GBP', 'SGD', 'AUD', 'NZD', 'HKD', 'THB', 'JPY', 'KRW', 'VND', 'CLP', name='currency', native_enum=False, length=32), nullable=False),
+    sa.Column('reason', sa.Enum('amount_mismatch', 'invoice_not_payable', 'second_transaction', name='casereason', native_enum=False, length=32), nullable=False),
     sa.Column('status', sa.Enum('open', 'closed', name='casestatus', native_enum=False, length=32), nullable=False),
     sa.Column('opened_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("reason IN ('amount_mismatch', 'invoice_not_payable', 'second_transaction')", name=op.f('ck_unallocated_payments_reason')),
     sa.CheckConstraint("status IN ('open', 'closed')", name=op.f('ck_unallocated_payments_status')),
     sa.ForeignKeyConstraint(['merchant_id', 'payment_order_id'], ['payment_orders.merchant_id', 'payment_orders.id'], name=op.f('fk_unallocated_payments_payment_orders')),
     sa.PrimaryKeyConstraint('merchant_id', 'id', name=op.f('pk_unallocated_payments')),

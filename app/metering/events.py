@@ -1,0 +1,125 @@
+"""A usage event on its way in: what a door hands over, what may be in it, what becomes of it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from app.core.decimals import parse_quantity
+from app.core.errors import Invalid
+
+KEY_LENGTH = 200
+DIMENSIONS = 20
+DIMENSION_NAME_LENGTH = 64
+DIMENSION_VALUE_LENGTH = 256
+_WHOLE_LIMIT = 1 << 63
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+Dimensions = Mapping[str, str | int]
+"""Flat: text, whole numbers and booleans. Compared as text, so 1 and "1" are the same."""
+
+
+class ReceivedEvent(Protocol):
+    """One measurement, decoded by a door but not checked any further.
+
+    A door's own struct has these fields, so that nothing is copied on the way in.
+    """
+
+    @property
+    def customer_external_id(self) -> str: ...
+
+    @property
+    def idempotency_key(self) -> str: ...
+
+    @property
+    def metric(self) -> str: ...
+
+    @property
+    def quantity(self) -> str | int: ...
+
+    @property
+    def occurred_at(self) -> datetime:
+        """With its zone."""
+
+    @property
+    def dimensions(self) -> Dimensions | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidEvent:
+    """What a door could not decode, in the place of the event: the others are not its fault."""
+
+    code: str
+    message: str
+    path: str = ""
+
+
+class Outcome(StrEnum):
+    ACCEPTED = "accepted"  # stored, and counted
+    DUPLICATE = "duplicate"  # stored before with the same content; nothing changed
+    CONFLICT = "conflict"  # its key was stored before with other content; nothing changed
+    LATE = "late"  # from before the merchant's late window
+    UNMATCHED = "unmatched"  # of a customer or a metric that is not there, or archived
+    INVALID = "invalid"  # can never be stored as it is
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """What became of one event. `code` is stable and public; empty when nothing is wrong."""
+
+    outcome: Outcome
+    code: str = ""
+    message: str = ""
+    path: str = ""
+
+
+class InvalidKey(Invalid):
+    code = "invalid_idempotency_key"
+
+
+class NegativeQuantity(Invalid):
+    code = "negative_quantity"
+
+
+class InvalidDimensions(Invalid):
+    code = "invalid_dimensions"
+
+
+def check_form(event: ReceivedEvent) -> None:
+    """Refuse an event that is wrong in itself, whatever the merchant's state.
+
+    Raises InvalidKey, InvalidDecimal, NegativeQuantity and InvalidDimensions, each naming the
+    field.
+    """
+    key = event.idempotency_key
+    if not 1 <= len(key) <= KEY_LENGTH or not is_storable(key):
+        message = f"must be 1 to {KEY_LENGTH} characters"
+        raise InvalidKey(message, path="idempotency_key")
+    parse_quantity(event.quantity, path="quantity")
+    if str(event.quantity).startswith("-"):
+        raise NegativeQuantity("must not be negative", path="quantity")
+    if event.dimensions:
+        _check_dimensions(event.dimensions)
+
+
+def _check_dimensions(dimensions: Dimensions) -> None:
+    if len(dimensions) > DIMENSIONS:
+        raise InvalidDimensions(f"must be at most {DIMENSIONS}", path="dimensions")
+    for name, value in dimensions.items():
+        if len(name) > DIMENSION_NAME_LENGTH or not is_storable(name):
+            message = f"names must be at most {DIMENSION_NAME_LENGTH} characters"
+            raise InvalidDimensions(message, path="dimensions")
+        if isinstance(value, str):
+            fits = len(value) <= DIMENSION_VALUE_LENGTH and is_storable(value)
+        else:
+            fits = -_WHOLE_LIMIT <= value < _WHOLE_LIMIT
+        if not fits:
+            message = f"values must be texts of at most {DIMENSION_VALUE_LENGTH} characters"
+            raise InvalidDimensions(message, path=f"dimensions.{name}")
+
+
+def is_storable(text: str) -> bool:
+    """Return whether PostgreSQL can hold the text: it knows neither NUL nor half a character."""
+    return text.isprintable() or ("\0" not in text and not _SURROGATE.search(text))

@@ -35,23 +35,8 @@ def emit(
     gone with it if it does not. `reference` names the cause: one type has one event per reference,
     for ever. `data` is what `catalogue.envelope` takes; `now` is the merchant's time.
     """
-    event_id = new_id()
-    merchant_id = merchant_of(session)
-    message_id = show(Prefix.WEBHOOK_EVENT, event_id)
-    inserted = session.scalar(
-        insert(WebhookEvent)
-        .values(
-            merchant_id=merchant_id,
-            id=event_id,
-            event_type=event_type,
-            reference=reference,
-            payload=envelope(message_id, event_type, data, created_at=now),
-            created_at=now,
-        )
-        .on_conflict_do_nothing(index_elements=["merchant_id", "event_type", "reference"])
-        .returning(WebhookEvent.id)
-    )
-    if inserted is None:
+    event_id = _keep_event(session, event_type, data, reference=reference, now=now)
+    if event_id is None:
         return Outcome.REPEATED
 
     # A sandbox's clock may run ahead; its deliveries go out in real time all the same.
@@ -59,7 +44,7 @@ def emit(
     active = select(WebhookEndpoint).where(WebhookEndpoint.status == EndpointStatus.ACTIVE)
     session.add_all(
         WebhookDelivery(
-            merchant_id=merchant_id,
+            merchant_id=endpoint.merchant_id,
             event_id=event_id,
             endpoint_id=endpoint.id,
             next_attempt_at=due_at,
@@ -69,3 +54,29 @@ def emit(
         if event_type in endpoint.event_types
     )
     return Outcome.EMITTED
+
+
+def _keep_event(
+    session: Session,
+    event_type: EventType,
+    data: Mapping[str, Any],
+    *,
+    reference: str,
+    now: datetime,
+) -> int | None:
+    """Insert the event and return its id, or None when its reference has one already."""
+    event_id = new_id()
+    message_id = show(Prefix.WEBHOOK_EVENT, event_id)
+    return session.scalar(
+        insert(WebhookEvent)
+        .values(
+            merchant_id=merchant_of(session),
+            id=event_id,
+            event_type=event_type,
+            reference=reference,
+            payload=envelope(message_id, event_type, data, created_at=now),
+            created_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=["merchant_id", "event_type", "reference"])
+        .returning(WebhookEvent.id)
+    )

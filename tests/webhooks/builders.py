@@ -1,17 +1,22 @@
 """What the database tests of this room start from: an endpoint, an event, a due delivery."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.crypto import Keyring
-from app.webhooks import emitting, endpoints
+from app.core.db import Transaction, merchant_of
+from app.webhooks import delivering, emitting, endpoints, queries
 from app.webhooks.catalogue import EventType
-from app.webhooks.models import WebhookDelivery, WebhookEndpoint
+from app.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from app.webhooks.sending import Sender
 from tests.make import NOON
+from tests.webhooks.conftest import Receiver
 
 KEYRING = Keyring({1: b"k" * 32})
+NOW = timedelta()
 SHOP = "https://hooks.shop.com/buffmoney"
 
 
@@ -39,3 +44,79 @@ def deliveries(session: Session) -> list[WebhookDelivery]:
             .execution_options(populate_existing=True)
         )
     )
+
+
+def headers_of(request: bytes) -> dict[str, str]:
+    lines = request.split(b"\r\n\r\n")[0].decode().splitlines()[1:]
+    return {name: value for name, _, value in (line.partition(": ") for line in lines)}
+
+
+@dataclass
+class Desk:
+    """A merchant with one endpoint, the receiver behind it, and a moment to count from.
+
+    The moment is the real time: receivers refuse signatures that are not fresh.
+    """
+
+    transaction: Transaction
+    receiver: Receiver
+    endpoint_id: int
+    start: datetime
+
+    def owe(self, count: int = 1) -> int:
+        """Emit events and return the id of the last delivery."""
+        with self.transaction() as session:
+            for serial in range(count):
+                pay(session, f"inv_{serial}", now=self.start)
+            return deliveries(session)[-1].id
+
+    def deliver(
+        self, after: timedelta = NOW, *, sender: Sender | None = None, loopback: bool = True
+    ) -> delivering.Tally:
+        return delivering.deliver_due(
+            self.transaction,
+            sender or Sender(),
+            keyring=KEYRING,
+            allow_loopback=loopback,
+            now=self.start + after,
+        )
+
+    def resend(self, delivery_id: int) -> None:
+        with self.transaction() as session:
+            delivering.resend(session, delivery_id, now=self.start)
+
+    def claim(self) -> list[delivering.Parcel]:
+        with self.transaction() as session:
+            queues = delivering.claim(session, keyring=KEYRING, now=self.start)
+        return [parcel for queue in queues.values() for parcel in queue]
+
+    def make_due(self, delivery_id: int) -> None:
+        with self.transaction() as session:
+            delivery = session.get_one(WebhookDelivery, (merchant_of(session), delivery_id))
+            delivery.next_attempt_at = self.start
+
+    @property
+    def delivery(self) -> WebhookDelivery:
+        """The only delivery, as it is now."""
+        with self.transaction() as session:
+            (delivery,) = deliveries(session)
+            return delivery
+
+    @property
+    def endpoint(self) -> WebhookEndpoint:
+        with self.transaction() as session:
+            return queries.get_endpoint(session, self.endpoint_id)
+
+    @property
+    def attempts(self) -> list[WebhookAttempt]:
+        """All attempts at all deliveries, in the order of the deliveries."""
+        with self.transaction() as session:
+            return [
+                attempt
+                for delivery in deliveries(session)
+                for attempt in queries.list_attempts(session, delivery.id)
+            ]
+
+    @property
+    def message_ids(self) -> list[str]:
+        return [headers_of(request)["webhook-id"] for request in self.receiver.requests]

@@ -4,8 +4,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from threading import Event
 
 import pytest
@@ -18,94 +17,16 @@ from app.core.db import Transaction, begin, merchant_of
 from app.core.errors import Conflict
 from app.identity.models import Merchant, Mode
 from app.webhooks import delivering, endpoints, queries
-from app.webhooks.delivering import Tally, deliver_due, due_merchants
-from app.webhooks.models import (
-    DeliveryStatus,
-    DisabledReason,
-    WebhookAttempt,
-    WebhookDelivery,
-    WebhookEndpoint,
-)
+from app.webhooks.delivering import Tally, due_merchants
+from app.webhooks.models import DeliveryStatus, DisabledReason
 from app.webhooks.sending import Attempt, AttemptError, Sender
-from tests.webhooks.builders import KEYRING, deliveries, pay, subscribe
+from tests.webhooks.builders import KEYRING, NOW, Desk, headers_of, subscribe
 from tests.webhooks.conftest import Receiver, answer, drip, receiving
 
 ACCEPT = answer(b"HTTP/1.1 204 No Content\r\n\r\n")
 FAIL = answer(b"HTTP/1.1 500 Oops\r\nContent-Length: 5\r\n\r\nsorry")
 HANG = drip(b"HTTP/1.1 200 OK\r\n", b"X-Drip: 1\r\n")
-NOW = timedelta()
 SECOND = timedelta(seconds=1)
-
-
-@dataclass
-class Desk:
-    """A merchant with one endpoint, the receiver behind it, and a moment to count from.
-
-    The moment is the real time: receivers refuse signatures that are not fresh.
-    """
-
-    transaction: Transaction
-    receiver: Receiver
-    endpoint_id: int
-    start: datetime
-
-    def owe(self, count: int = 1) -> int:
-        """Emit events and return the id of the last delivery."""
-        with self.transaction() as session:
-            for serial in range(count):
-                pay(session, f"inv_{serial}", now=self.start)
-            return deliveries(session)[-1].id
-
-    def deliver(
-        self, after: timedelta = NOW, *, sender: Sender | None = None, loopback: bool = True
-    ) -> Tally:
-        return deliver_due(
-            self.transaction,
-            sender or Sender(),
-            keyring=KEYRING,
-            allow_loopback=loopback,
-            now=self.start + after,
-        )
-
-    def resend(self, delivery_id: int) -> None:
-        with self.transaction() as session:
-            delivering.resend(session, delivery_id, now=self.start)
-
-    def claim(self) -> list[delivering.Parcel]:
-        with self.transaction() as session:
-            queues = delivering.claim(session, keyring=KEYRING, now=self.start)
-        return [parcel for queue in queues.values() for parcel in queue]
-
-    def make_due(self, delivery_id: int) -> None:
-        with self.transaction() as session:
-            delivery = session.get_one(WebhookDelivery, (merchant_of(session), delivery_id))
-            delivery.next_attempt_at = self.start
-
-    @property
-    def delivery(self) -> WebhookDelivery:
-        """The only delivery, as it is now."""
-        with self.transaction() as session:
-            (delivery,) = deliveries(session)
-            return delivery
-
-    @property
-    def endpoint(self) -> WebhookEndpoint:
-        with self.transaction() as session:
-            return queries.get_endpoint(session, self.endpoint_id)
-
-    @property
-    def attempts(self) -> list[WebhookAttempt]:
-        """All attempts at all deliveries, in the order of the deliveries."""
-        with self.transaction() as session:
-            return [
-                attempt
-                for delivery in deliveries(session)
-                for attempt in queries.list_attempts(session, delivery.id)
-            ]
-
-    @property
-    def message_ids(self) -> list[str]:
-        return [headers_of(request)["webhook-id"] for request in self.receiver.requests]
 
 
 @pytest.fixture
@@ -113,11 +34,6 @@ def desk(transaction: Transaction, receiver: Receiver) -> Desk:
     with transaction() as session:
         endpoint = subscribe(session, receiver.url)
     return Desk(transaction, receiver, endpoint.id, clock.now())
-
-
-def headers_of(request: bytes) -> dict[str, str]:
-    lines = request.split(b"\r\n\r\n")[0].decode().splitlines()[1:]
-    return {name: value for name, _, value in (line.partition(": ") for line in lines)}
 
 
 def body_of(request: bytes) -> bytes:

@@ -1,19 +1,24 @@
 """Runs may overlap, repeat and fail in parts; each contract and period has one invoice."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import pytest
-from sqlalchemy import Engine
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from app.billing import runs
+from app.billing import queries, runs
 from app.billing.models import InvoiceRun, InvoiceStatus, RunTrigger
 from app.core.db import Transaction, begin, merchant_of
 from app.core.ids import Prefix, show
+from app.core.money import Currency
+from app.fx.rates import Midpoint
 from app.identity import clocks
 from app.ledger.queries import unbalanced
-from tests.billing.make import RATES, SilentRates, all_invoices, books, drafted, sold, use
+from tests.billing.make import RATES, SilentRates, all_invoices, books, sold, use
 from tests.make import NOON, Make
 
 LATE_IN_GRACE = datetime(2026, 6, 1, 15, 59, 59, tzinfo=UTC)
@@ -25,6 +30,13 @@ def run(transaction: Transaction, *, now: datetime = NOON, limit: int = 1000) ->
 
 def made(row: InvoiceRun) -> tuple[int, int, int]:
     return row.drafted, row.finalized, row.failed
+
+
+def everything(transaction: Transaction) -> list[object]:
+    """Return all that billing wrote, as the database has it."""
+    tables = ("invoices", "invoice_lines", "ledger_entries", "webhook_events", "outbox_jobs")
+    with transaction() as session:
+        return [session.execute(text(f"SELECT * FROM {name}")).all() for name in tables]
 
 
 def test_a_run_drafts_then_waits_for_the_grace(transaction: Transaction) -> None:
@@ -39,16 +51,11 @@ def test_a_second_run_changes_nothing(transaction: Transaction) -> None:
     with transaction() as session:
         use(session, sold(Make(session)), "12641")
     assert made(run(transaction)) == (1, 1, 0)
-    with transaction() as session:
-        (before,) = [(row.number, row.collection, row.status) for row in all_invoices(session)]
-        balances = books(session)
+    before = everything(transaction)
 
     assert made(run(transaction)) == (0, 0, 0)
 
-    with transaction() as session:
-        (after,) = [(row.number, row.collection, row.status) for row in all_invoices(session)]
-        assert after == before
-        assert books(session) == balances
+    assert everything(transaction) == before
 
 
 def test_four_schedulers_at_once_make_each_invoice_once(transaction: Transaction) -> None:
@@ -90,15 +97,65 @@ def test_missed_months_are_caught_up(transaction: Transaction) -> None:
         ]
 
 
+class Killed(BaseException):
+    """What ends a process in the middle of its work."""
+
+
+class KillingRates:
+    """A source during whose third answer the process dies: in the middle of an invoice."""
+
+    def __init__(self) -> None:
+        self.answers = 0
+
+    def midpoint(self, currency: Currency, *, at: datetime) -> Midpoint:
+        self.answers += 1
+        if self.answers == 3:
+            raise Killed
+        return RATES.midpoint(currency, at=at)
+
+
 def test_what_a_killed_run_left_is_made_by_the_next(transaction: Transaction) -> None:
     with transaction() as session:
         make = Make(session)
-        first = sold(make)
-        sold(make)
-    with transaction() as session:
-        drafted(session, first)
+        for _ in range(3):
+            use(session, sold(make), "100")
 
-    assert made(run(transaction)) == (1, 2, 0)
+    with pytest.raises(Killed):
+        runs.run_due(transaction, KillingRates(), trigger=RunTrigger.SCHEDULE, now=NOON)
+    assert made(run(transaction)) == (0, 2, 0)
+
+    with transaction() as session:
+        assert [row.number for row in all_invoices(session)] == [
+            "LUM-2026-000001",
+            "LUM-2026-000002",
+            "LUM-2026-000003",
+        ]
+        assert books(session)["receivable"] == 3 * 716
+        assert [row.ended_at is None for row in queries.list_runs(session).rows] == [False, True]
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(hours=st.lists(st.integers(-24 * 30, 24 * 120), max_size=4))
+def test_whenever_it_runs_each_period_gets_one_invoice(engine: Engine, hours: list[int]) -> None:
+    transaction = partial(begin, engine, Make.new_merchant_id())
+    with transaction() as session:
+        make = Make(session)
+        make.merchant()
+        for sale in (sold(make), sold(make)):
+            use(session, sale, "100", on=date(2026, 7, 31))
+
+    for hour in hours:
+        run(transaction, now=NOON + timedelta(hours=hour))
+    run(transaction, now=NOON + timedelta(days=120))
+
+    with transaction() as session:
+        invoices = all_invoices(session)
+        assert [row.period_from.month for row in invoices] == [5, 5, 6, 6, 7, 7, 8, 8]
+        assert [row.subtotal_minor for row in invoices] == [0, 0, 0, 0, 100, 100, 0, 0]
+        assert sorted(row.number or "" for row in invoices) == [
+            f"LUM-2026-{number:06d}" for number in range(1, 9)
+        ]
+        assert books(session)["receivable"] == 2 * 716
 
 
 def test_a_missing_rate_leaves_a_draft_that_is_tried_again(transaction: Transaction) -> None:

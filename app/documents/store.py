@@ -18,6 +18,10 @@ class DocumentDamaged(RuntimeError):
     """The stored bytes are not those that were stored: nobody gets them, somebody has to look."""
 
 
+DOCUMENT = ids.Prefix.DOCUMENT
+SUBJECT = ("merchant_id", "kind", "subject_id", "language")
+
+
 def store_document(
     transaction: Transaction,
     storage: Storage,
@@ -40,32 +44,29 @@ def store_document(
             return found
 
     document_id = ids.new_id()
-    name = ids.show(ids.Prefix.DOCUMENT, document_id)
-    key = f"{ids.show_merchant(merchant_id)}/{now:%Y}/{name}.pdf"
+    key = f"{ids.show_merchant(merchant_id)}/{now:%Y}/{ids.show(DOCUMENT, document_id)}.pdf"
     storage.put_once(key, content)
 
+    row = {
+        "merchant_id": merchant_id,
+        "id": document_id,
+        "kind": kind,
+        "subject_id": subject_id,
+        "language": language,
+        "sha256": sha256(content).hexdigest(),
+        "size_bytes": len(content),
+        "storage_key": key,
+        "created_at": now,
+    }
     with transaction() as session:
-        session.execute(
-            insert(Document)
-            .values(
-                merchant_id=merchant_id,
-                id=document_id,
-                kind=kind,
-                subject_id=subject_id,
-                language=language,
-                sha256=sha256(content).hexdigest(),
-                size_bytes=len(content),
-                storage_key=key,
-                created_at=now,
+        session.execute(insert(Document).values(row).on_conflict_do_nothing(index_elements=SUBJECT))
+        return session.scalars(
+            select(Document).where(
+                Document.kind == kind,
+                Document.subject_id == subject_id,
+                Document.language == language,
             )
-            .on_conflict_do_nothing(
-                index_elements=["merchant_id", "kind", "subject_id", "language"]
-            )
-        )
-        stored = find_document(session, kind=kind, subject_id=subject_id, language=language)
-        if stored is None:
-            raise RuntimeError(f"{name} was written and is not there")
-        return stored
+        ).one()
 
 
 def find_document(

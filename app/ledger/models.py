@@ -41,7 +41,9 @@ class LedgerTransaction(Tenant, Base):
 
     __tablename__ = "ledger_transactions"
     __table_args__ = (
-        UniqueConstraint("merchant_id", "kind", "reference"),
+        UniqueConstraint(
+            "merchant_id", "kind", "reference", name="uq_ledger_transactions_reference"
+        ),
         UniqueConstraint("merchant_id", "id", "lines"),
         CheckConstraint("lines >= 2", name="lines"),
         {"info": {"scale": "tenant"}},

@@ -1,6 +1,6 @@
 """The only door into the ledger: one journal, one transaction row, all entries in one INSERT."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import insert, select, tuple_
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.core.clock import now as real_now
 from app.core.db import merchant_of
 from app.core.ids import new_id
-from app.ledger.journals import Journal
+from app.ledger.journals import Journal, Leg
 from app.ledger.models import Book, LedgerAccount, LedgerEntry, LedgerTransaction
 
 AccountKey = tuple[Book, str, str]
@@ -44,6 +44,11 @@ def post(session: Session, journal: Journal, *, now: datetime) -> bool:
     ).first()
     if written is None:
         return False
+    _write_entries(session, transaction_id, legs)
+    return True
+
+
+def _write_entries(session: Session, transaction_id: int, legs: Sequence[Leg]) -> None:
     keys = [(leg.book, leg.account, str(leg.amount.currency)) for leg in legs]
     accounts = _accounts(session, keys)
     # One INSERT for all legs: the balance trigger judges each statement by itself.
@@ -64,7 +69,6 @@ def post(session: Session, journal: Journal, *, now: datetime) -> bool:
             ]
         )
     )
-    return True
 
 
 def _accounts(session: Session, keys: Iterable[AccountKey]) -> Mapping[AccountKey, int]:

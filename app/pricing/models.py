@@ -117,7 +117,9 @@ class RateCardVersion(Tenant, Base):
 
     __tablename__ = "rate_card_versions"
     __table_args__ = (
-        UniqueConstraint("merchant_id", "rate_card_id", "number"),
+        UniqueConstraint(
+            "merchant_id", "rate_card_id", "number", name="uq_rate_card_versions_number"
+        ),
         ForeignKeyConstraint(
             ["merchant_id", "rate_card_id"], ["rate_cards.merchant_id", "rate_cards.id"]
         ),

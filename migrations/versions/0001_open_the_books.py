@@ -128,7 +128,7 @@ def upgrade() -> None:
     sa.CheckConstraint('lines >= 2', name=op.f('ck_ledger_transactions_lines')),
     sa.PrimaryKeyConstraint('merchant_id', 'id', name=op.f('pk_ledger_transactions')),
     sa.UniqueConstraint('merchant_id', 'id', 'lines', name=op.f('uq_ledger_transactions_merchant_id_id_lines')),
-    sa.UniqueConstraint('merchant_id', 'kind', 'reference', name=op.f('uq_ledger_transactions_merchant_id_kind_reference')),
+    sa.UniqueConstraint('merchant_id', 'kind', 'reference', name=op.f('uq_ledger_transactions_reference')),
     info={'scale': 'tenant'}
     )
     op.create_table('merchants',
@@ -312,7 +312,7 @@ def upgrade() -> None:
     sa.CheckConstraint('number >= 1', name=op.f('ck_rate_card_versions_number')),
     sa.ForeignKeyConstraint(['merchant_id', 'rate_card_id'], ['rate_cards.merchant_id', 'rate_cards.id'], name=op.f('fk_rate_card_versions_rate_cards')),
     sa.PrimaryKeyConstraint('merchant_id', 'id', name=op.f('pk_rate_card_versions')),
-    sa.UniqueConstraint('merchant_id', 'rate_card_id', 'number', name=op.f('uq_rate_card_versions_merchant_id_rate_card_id_number')),
+    sa.UniqueConstraint('merchant_id', 'rate_card_id', 'number', name=op.f("uq_rate_card_versions_number")),
     info={'scale': 'tenant'}
     )
     op.create_table('contracts',
@@ -389,7 +389,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['merchant_id', 'contract_id'], ['contracts.merchant_id', 'contracts.id'], name=op.f('fk_invoices_contracts')),
     sa.ForeignKeyConstraint(['merchant_id', 'customer_id'], ['customers.merchant_id', 'customers.id'], name=op.f('fk_invoices_customers')),
     sa.PrimaryKeyConstraint('merchant_id', 'id', name=op.f('pk_invoices')),
-    sa.UniqueConstraint('merchant_id', 'contract_id', 'period_start_at', 'kind', name=op.f('uq_invoices_merchant_id_contract_id_period_start_at_kind')),
+    sa.UniqueConstraint('merchant_id', 'contract_id', 'period_start_at', 'kind', name=op.f('uq_invoices_period')),
     sa.UniqueConstraint('merchant_id', 'number', name=op.f('uq_invoices_merchant_id_number')),
     info={'scale': 'tenant'}
     )
@@ -458,7 +458,7 @@ def upgrade() -> None:
     sa.CheckConstraint("status IN ('open', 'closed')", name=op.f('ck_unallocated_payments_status')),
     sa.ForeignKeyConstraint(['merchant_id', 'payment_order_id'], ['payment_orders.merchant_id', 'payment_orders.id'], name=op.f('fk_unallocated_payments_payment_orders')),
     sa.PrimaryKeyConstraint('merchant_id', 'id', name=op.f('pk_unallocated_payments')),
-    sa.UniqueConstraint('merchant_id', 'channel', 'channel_txn_id', name=op.f('uq_unallocated_payments_merchant_id_channel_channel_txn_id')),
+    sa.UniqueConstraint('merchant_id', 'channel', 'channel_txn_id', name=op.f('uq_unallocated_payments_txn')),
     info={'scale': 'tenant'}
     )
     close_the_tables()

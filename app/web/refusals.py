@@ -1,0 +1,46 @@
+"""What a refusal says on a page, in the reader's language: by its code, else in its own words."""
+
+from flask_babel import gettext as _
+
+from app.core.errors import Refusal
+
+
+def say(refusal: Refusal) -> str:
+    """Return the sentence for people; codes that carry details of their own keep them."""
+    return _sentences().get(refusal.code) or str(refusal)
+
+
+def _sentences() -> dict[str, str]:
+    return {
+        "clock_is_real": _("Only a sandbox has a clock of its own."),
+        "clock_only_forward": _("After the first invoice the clock only moves forward."),
+        "contract_overlap": _(
+            "Another contract of this customer prices the same metric in that time."
+        ),
+        "currency_not_priced": _("The rate card has no prices in this currency."),
+        "customer_archived": _("This customer is archived. Restore it first."),
+        "customer_has_contracts": _(
+            "This customer has contracts that run or are not invoiced yet. End them first."
+        ),
+        "end_put_off": _("The end of a contract can be brought forward, never put off."),
+        "external_id_taken": _("There is a customer with this external id already."),
+        "invalid_code": _("Use 1 to 64 of a–z, 0–9 and _, beginning with a letter."),
+        "invalid_decimal": _(
+            "Write a plain number such as 0.015, with at most 18 digits and 12 decimals."
+        ),
+        "invalid_email": _("This is not an e-mail address."),
+        "metric_built_in": _("Built-in metrics stay as they are."),
+        "metric_code_taken": _("There is a metric with this code already."),
+        "period_invoiced": _("An invoice covers days after this end."),
+        "product_archived": _("This product is archived. Restore it first."),
+        "product_code_taken": _("There is a product with this code already."),
+        "rate_card_archived": _("This rate card is archived. Restore it first."),
+        "rate_card_code_taken": _("There is a rate card with this code already."),
+        "rate_card_unchanged": _("These prices are the ones of the current version."),
+        "settlement_currency_fixed": _(
+            "Invoices were settled in this currency; it stays as it is."
+        ),
+        "starts_in_the_past": _("A live contract starts today or later."),
+        "time_zone_fixed": _("Usage was counted by the days of this time zone; it stays as it is."),
+        "too_many_api_keys": _("There are too many keys. Revoke one first."),
+    }

@@ -114,6 +114,7 @@ def _answer_http_error(error: HTTPException) -> Response:
 
 def _log_as_json() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it writes whole URLs, signatures too
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -1,1 +1,0 @@
-"""Who did what to which row, before and after."""

@@ -4,8 +4,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.billing import collection
+from app.billing import collection, queries
 from app.billing.models import Invoice, InvoiceStatus
+from app.core.db import Transaction
 from app.core.errors import NotFound
 from app.core.ids import Prefix, show
 from app.core.outbox import OutboxJob
@@ -15,6 +16,7 @@ from app.customers import queries as customers
 from app.webhooks.models import WebhookEvent
 from tests.billing.make import billed, books, drafted, sold, use
 from tests.make import NOON, Make
+from tests.pricing.races import race
 
 
 @pytest.fixture
@@ -68,6 +70,28 @@ def test_only_an_open_invoice_is_voided(session: Session, make: Make, invoice: I
     for row in (invoice, drafted(session, sold(make))):
         with pytest.raises(collection.InvoiceNotOpen):
             collection.void(session, row, reason="a mistake", now=NOON)
+
+
+def test_of_paying_and_voiding_at_once_one_wins(transaction: Transaction) -> None:
+    with transaction() as session:
+        sale = sold(Make(session))
+        use(session, sale, "12641")
+        invoice_id = billed(session, sale).id
+
+    def settle(session: Session, runner: int) -> InvoiceStatus:
+        invoice = collection.lock_invoice(session, invoice_id)
+        if runner % 2:
+            collection.mark_paid(session, invoice, now=NOON)
+        else:
+            collection.void(session, invoice, reason="a mistake", now=NOON)
+        return invoice.status
+
+    results, refusals = race(transaction, settle)
+
+    with transaction() as session:
+        assert results == [queries.get_invoice(session, invoice_id).status]
+        assert len(events(session)) == 2
+    assert set(refusals) <= {"invoice_not_open", "illegal_state"}
 
 
 def test_voiding_wants_a_reason(session: Session, invoice: Invoice) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.channels.base import ChannelName, Method
@@ -48,7 +48,11 @@ PAYMENT = Machine(
 
 
 class PaymentOrder(Tenant, Base):
-    """One attempt to pay an invoice through a channel, under our own number there."""
+    """One attempt to pay an invoice through a channel, under our own number there.
+
+    All its times are real ones, `captured_at` is the channel's word. `next_query_at` is there for
+    as long as we do not know the end: then the channel is asked, `queries` times so far.
+    """
 
     __tablename__ = "payment_orders"
     __table_args__ = (
@@ -62,7 +66,12 @@ class PaymentOrder(Tenant, Base):
         one_of("channel", ChannelName),
         one_of("method", Method),
         Index("ix_payment_orders_invoice_id", "merchant_id", "invoice_id", "id"),
-        Index("ix_payment_orders_next_query_at", "merchant_id", "next_query_at"),
+        Index(
+            "ix_payment_orders_next_query_at",
+            "merchant_id",
+            "next_query_at",
+            postgresql_where=text("next_query_at IS NOT NULL"),
+        ),
         {"info": {"scale": "tenant"}},
     )
 
@@ -79,6 +88,7 @@ class PaymentOrder(Tenant, Base):
     captured_minor: Mapped[int | None]
     captured_at: Mapped[datetime | None]
     queries: Mapped[int] = mapped_column(default=0)
+    queried_at: Mapped[datetime | None]
     next_query_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
@@ -101,6 +111,12 @@ class ChannelCallback(Base):
     received_at: Mapped[datetime]
 
 
+class CaseReason(StrEnum):
+    AMOUNT_MISMATCH = "amount_mismatch"  # another amount or currency than we asked for
+    INVOICE_NOT_PAYABLE = "invoice_not_payable"  # paid by another order before, or void
+    SECOND_TRANSACTION = "second_transaction"  # one order, paid twice
+
+
 class CaseStatus(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
@@ -111,8 +127,11 @@ class UnallocatedPayment(Tenant, Base):
 
     __tablename__ = "unallocated_payments"
     __table_args__ = (
-        UniqueConstraint("merchant_id", "channel", "channel_txn_id"),
+        UniqueConstraint(
+            "merchant_id", "channel", "channel_txn_id", name="uq_unallocated_payments_txn"
+        ),
         one_of("status", CaseStatus),
+        one_of("reason", CaseReason),
         ForeignKeyConstraint(
             ["merchant_id", "payment_order_id"],
             ["payment_orders.merchant_id", "payment_orders.id"],
@@ -125,10 +144,11 @@ class UnallocatedPayment(Tenant, Base):
     channel: Mapped[ChannelName]
     channel_txn_id: Mapped[str]
     amount_minor: Mapped[int]
-    reason: Mapped[str]
+    currency: Mapped[Currency]
+    reason: Mapped[CaseReason]
     status: Mapped[CaseStatus] = mapped_column(default=CaseStatus.OPEN)
     opened_at: Mapped[datetime]
 
     @property
     def amount(self) -> Money:
-        return Money(self.amount_minor, Currency.CNY)
+        return Money(self.amount_minor, self.currency)

@@ -1,0 +1,22 @@
+"""Ask the channels about payments they did not tell us of."""
+
+from app.channels.base import Channel, ChannelName
+from app.core import clock
+from app.extensions import bound, reading, runtime, transaction
+from app.identity import clocks
+from app.identity.models import Mode
+from app.payments import healing, queries
+
+
+def heal() -> None:
+    """Heal the due payment orders of every merchant that has some."""
+    with reading() as session:
+        merchants = queries.due_merchants(session, now=clock.now())
+    for merchant_id in merchants:
+        with transaction(merchant_id) as session:
+            mode = clocks.get_merchant(session).mode
+        healing.heal(bound(merchant_id), _channels(mode), now=clock.now())
+
+
+def _channels(mode: Mode) -> dict[ChannelName, Channel]:
+    return {name: runtime().channel(name, mode) for name in ChannelName}

@@ -85,7 +85,9 @@ class Invoice(Tenant, Base):
 
     __tablename__ = "invoices"
     __table_args__ = (
-        UniqueConstraint("merchant_id", "contract_id", "period_start_at", "kind"),
+        UniqueConstraint(
+            "merchant_id", "contract_id", "period_start_at", "kind", name="uq_invoices_period"
+        ),
         UniqueConstraint("merchant_id", "number"),
         ForeignKeyConstraint(
             ["merchant_id", "customer_id"], ["customers.merchant_id", "customers.id"]

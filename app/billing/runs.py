@@ -126,7 +126,9 @@ def _finalize_due(
 
 def _put_off(transaction: Transaction, invoice_id: int, *, now: datetime) -> None:
     with transaction() as session:
-        collection.lock_invoice(session, invoice_id).finalize_at = now + RETRY_AFTER
+        invoice = collection.lock_invoice(session, invoice_id)
+        if invoice.status is InvoiceStatus.DRAFT:  # another run may have had more luck
+            invoice.finalize_at = now + RETRY_AFTER
 
 
 def _due(

@@ -114,7 +114,7 @@ class Make:
             "anchor_on": date(2026, 5, 1),
             "next_period_at": datetime(2026, 4, 30, 16, tzinfo=UTC),
             "due_at": datetime(2026, 5, 31, 16, tzinfo=UTC),
-            "created_at": NOON,
+            "created_at": datetime(2026, 4, 30, 16, tzinfo=UTC),
         }
         columns.setdefault("customer_id", 0)
         columns["customer_id"] = columns["customer_id"] or self.customer().id

@@ -22,7 +22,6 @@ from app.webhooks.catalogue import EventType
 SECRET_LENGTH = 22
 """Characters of base62 in a checkout link: 131 bits."""
 
-_ID_WIDTH = 13
 _NO_LINK = "this link leads to no invoice"
 
 
@@ -91,7 +90,7 @@ def payload(invoice: Invoice, customer: Customer) -> dict[str, Any]:
 def link_token(invoice: Invoice) -> str:
     """Return the text of the invoice's checkout link: who has it may see and pay the invoice."""
     merchant = ids.show_merchant(invoice.merchant_id)
-    return f"{merchant}{ids.base36(invoice.id, _ID_WIDTH)}{invoice.link_secret}"
+    return f"{merchant}{ids.base36(invoice.id, ids.ID_WIDTH)}{invoice.link_secret}"
 
 
 def read_link(token: str) -> tuple[int, int, str]:
@@ -99,7 +98,7 @@ def read_link(token: str) -> tuple[int, int, str]:
 
     Raises NotFound.
     """
-    merchant_end, invoice_end = ids.MERCHANT_WIDTH, ids.MERCHANT_WIDTH + _ID_WIDTH
+    merchant_end, invoice_end = ids.MERCHANT_WIDTH, ids.MERCHANT_WIDTH + ids.ID_WIDTH
     merchant_id = ids.find_merchant(token[:merchant_end])
     if merchant_id is None:
         raise NotFound(_NO_LINK)

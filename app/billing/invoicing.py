@@ -153,7 +153,7 @@ def _insert_draft(
             rate_card_sha256=version.sha256,
             link_secret=ids.random_base62(collection.SECRET_LENGTH),
             created_at=now,
-            finalize_at=period.end_at + timedelta(hours=merchant.grace_hours),
+            finalize_at=_grace_ends(contract, period, merchant),
         )
         .on_conflict_do_nothing(
             index_elements=["merchant_id", "contract_id", "period_start_at", "kind"]
@@ -161,6 +161,15 @@ def _insert_draft(
         .returning(Invoice)
     )
     return invoice
+
+
+def _grace_ends(contract: Contract, period: Period, merchant: Merchant) -> datetime:
+    """Return when a period's usage counts as complete.
+
+    A contract that begins in the past could not be billed before it was there: the grace of its
+    past periods starts with it, so that their usage can still be sent.
+    """
+    return max(period.end_at, contract.created_at) + timedelta(hours=merchant.grace_hours)
 
 
 def _scope(invoice: Invoice) -> Scope:

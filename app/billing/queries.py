@@ -1,14 +1,37 @@
 """Reading invoices, their lines, and the runs that made them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import Date, and_, cast, exists, func, select
 from sqlalchemy.orm import Session
 
 from app.billing.models import Invoice, InvoiceLine, InvoiceRun, InvoiceStatus
 from app.core import db
+from app.core.money import Currency, Money
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
+from app.core.periods import local_midnight
 from app.core.text import clean_name
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was paid on one local day: gross in CNY, and net in each settlement currency."""
+
+    day: date
+    gross: Money
+    settlement: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """What is issued and not paid: how many invoices, their CNY, and how many are overdue."""
+
+    invoices: int
+    amount: Money
+    overdue: int
 
 
 def get_invoice(session: Session, invoice_id: int) -> Invoice:
@@ -56,8 +79,72 @@ def counts_by_status(session: Session) -> dict[InvoiceStatus, int]:
     return {status: found.get(status, 0) for status in InvoiceStatus}
 
 
+def collected_by_day(
+    session: Session, *, first_day: date, end_day: date, zone: ZoneInfo
+) -> list[Collected]:
+    """Return what was paid on each local day, oldest first; `end_day` is exclusive.
+
+    A day has one entry per settlement currency, and none when nothing was paid.
+    """
+    day = cast(func.timezone(zone.key, Invoice.paid_at), Date)
+    rows = session.execute(
+        select(
+            day,
+            Invoice.settlement_currency,
+            func.sum(Invoice.collection_minor),
+            func.sum(Invoice.settlement_minor),
+        )
+        .where(
+            Invoice.status == InvoiceStatus.PAID,
+            Invoice.paid_at >= local_midnight(first_day, zone),
+            Invoice.paid_at < local_midnight(end_day, zone),
+        )
+        .group_by(day, Invoice.settlement_currency)
+        .order_by(day, Invoice.settlement_currency)
+    )
+    return [
+        Collected(on, Money(int(gross), Currency.CNY), Money(int(net), currency))
+        for on, currency, gross, net in rows
+    ]
+
+
+def outstanding(session: Session, *, now: datetime) -> Outstanding:
+    """Return what customers owe; overdue is what should have been paid before `now`."""
+    count, minor, overdue = session.execute(
+        select(
+            func.count(),
+            func.coalesce(func.sum(Invoice.collection_minor), 0),
+            func.count().filter(Invoice.due_at < now),
+        )
+        .select_from(Invoice)
+        .where(Invoice.status == InvoiceStatus.OPEN)
+    ).one()
+    return Outstanding(count, Money(int(minor), Currency.CNY), overdue)
+
+
+def has_payment(session: Session) -> bool:
+    """Tell whether any invoice was paid with money: one that came to nothing does not count."""
+    was_paid = and_(Invoice.status == InvoiceStatus.PAID, Invoice.collection_minor > 0)
+    return bool(session.scalar(select(exists().where(was_paid).select_from(Invoice))))
+
+
 def list_runs(
     session: Session, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
 ) -> Page[InvoiceRun]:
     """Return the merchant's runs, the last one first. Raises Invalid."""
     return newest_first(session, select(InvoiceRun), InvoiceRun.id, cursor=cursor, limit=limit)
+
+
+def list_all_runs(
+    reader: Session, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[InvoiceRun]:
+    """Return the runs over all merchants, the last one first: by the login that reads all."""
+    statement = select(InvoiceRun).execution_options(platform=True)
+    return newest_first(reader, statement, InvoiceRun.id, cursor=cursor, limit=limit)
+
+
+def count_all(reader: Session) -> dict[InvoiceStatus, int]:
+    """Return how many invoices of all merchants stand in each status."""
+    counted = select(Invoice.status, func.count()).group_by(Invoice.status)
+    found = dict(reader.execute(counted.execution_options(platform=True)).tuples().all())
+    return {status: found.get(status, 0) for status in InvoiceStatus}

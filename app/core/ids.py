@@ -18,7 +18,7 @@ PLATFORM = 0
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_ID_WIDTH = 13
+ID_WIDTH = 13
 MERCHANT_WIDTH = 11
 _RANDOM_BITS = 21
 _EPOCH_MS = 1_704_067_200_000  # 2024-01-01: 42 bits of milliseconds reach the year 2163
@@ -99,13 +99,13 @@ def random_base62(length: int) -> str:
 
 def show(prefix: Prefix, number: int) -> str:
     """Write an id as everybody outside sees it: `inv_0h3k…`."""
-    return f"{prefix}_{base36(number, _ID_WIDTH)}"
+    return f"{prefix}_{base36(number, ID_WIDTH)}"
 
 
 def read(prefix: Prefix, text: str) -> int:
     """Read what `show` wrote. Raises NotFound for any other text, also one of another kind."""
     head, separator, digits = text.partition("_")
-    number = _parse(digits, _ID_WIDTH)
+    number = _parse(digits, ID_WIDTH)
     if head != prefix or not separator or number is None or number >= 1 << 63:
         raise NotFound(f"there is no {prefix.name.lower().replace('_', ' ')} of this id")
     return number

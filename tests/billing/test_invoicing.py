@@ -134,6 +134,16 @@ def test_a_draft_waits_for_the_grace_of_its_merchant(session: Session, make: Mak
     assert invoice.finalize_at == datetime(2026, 5, 31, 22, tzinfo=UTC)
 
 
+def test_a_contract_that_begins_in_the_past_has_its_grace_from_when_it_was_made(
+    session: Session, make: Make
+) -> None:
+    made = datetime(2026, 6, 2, 3, tzinfo=UTC)
+
+    invoice = drafted(session, sold(make, created_at=made))
+
+    assert invoice.finalize_at == datetime(2026, 6, 3, 3, tzinfo=UTC)
+
+
 def test_a_period_that_is_not_over_is_not_drafted(session: Session, make: Make) -> None:
     sale = sold(make)
 

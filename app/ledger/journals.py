@@ -6,7 +6,7 @@ per book and currency can not be made, so a wrong sign can not be posted.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -61,11 +61,17 @@ class Journal:
     invoice_id: int | None = None
 
     def __post_init__(self) -> None:
-        sums: dict[tuple[Book, Currency], int] = defaultdict(int)
-        for leg in self.legs:
-            sums[leg.book, leg.amount.currency] += leg.amount.minor
-        if any(sums.values()) or len(self.legs) < len(("debit", "credit")):
-            raise Unbalanced(f"{self.kind} {self.reference}: {dict(sums)}")
+        off = {key: total for key, total in sums(self.legs).items() if total}
+        if off or len(self.legs) < len(("debit", "credit")):
+            raise Unbalanced(f"{self.kind} {self.reference}: {off}")
+
+
+def sums(legs: Iterable[Leg]) -> dict[tuple[Book, Currency], int]:
+    """Return what legs add up to, per book and currency; a balanced journal has zeros only."""
+    totals: dict[tuple[Book, Currency], int] = defaultdict(int)
+    for leg in legs:
+        totals[leg.book, leg.amount.currency] += leg.amount.minor
+    return dict(totals)
 
 
 def invoice_finalized(invoice_id: int, amount: Money) -> Journal:

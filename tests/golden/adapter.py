@@ -27,6 +27,8 @@ from app.core.periods import (
     recurrence_containing,
 )
 from app.fx.conversion import divided, from_cny, locked_rate, multiplied, to_cny
+from app.ledger.journals import Leg, sums
+from app.ledger.models import Book
 from app.metering.aggregation import Aggregation, Reading, aggregate
 from app.pricing.rating import (
     Model,
@@ -296,7 +298,24 @@ def op_platform_fee(case: Fields) -> Fields:
     return {"fee_minor": fee.on(Money(case["amount_minor"], Currency.CNY)).minor}
 
 
+# Ledger
+
+
+def op_ledger_balance(case: Fields) -> Fields:
+    legs = [
+        Leg(
+            Book.PLATFORM,
+            entry["account"],
+            Money(entry["amount_minor"], Currency(entry["currency"])),
+        )
+        for entry in case["entries"]
+    ]
+    totals = {str(currency): total for (_, currency), total in sums(legs).items()}
+    return {"balanced": not any(totals.values()), "sums": totals}
+
+
 ADAPTERS: dict[str, Callable[[Fields], Fields]] = {
+    "ledger_balance": op_ledger_balance,
     "round/half_up": op_round,
     "round_currency": op_round_currency,
     "sum_rounded_lines": op_sum_rounded_lines,

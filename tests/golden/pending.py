@@ -26,7 +26,6 @@ PENDING = frozenset(
         "grant_reset",
         "grouped_price",
         "invoice_totals",
-        "ledger_balance",
         "match_filter",
         "pack_recognition",
         "pack_refund",

@@ -5,13 +5,16 @@ lease; a lost queue, a lost pop and a killed worker all heal the same way: the l
 row is due again. A job may therefore run twice and must be harmless the second time.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Identity, Index, select, text
+from sqlalchemy import ColumnElement, Identity, Index, and_, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core.db import Base, Tenant, get_locked, merchant_of
+from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 8
@@ -43,6 +46,24 @@ class OutboxJob(Tenant, Base):
     done_at: Mapped[datetime | None]
     dead_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
+
+
+class JobState(StrEnum):
+    """How far a job is, as an operator sees it."""
+
+    WAITING = "waiting"  # owed, now or after its lease
+    DEAD = "dead"  # out of attempts; only `revive` brings it back
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What all merchants are owed; `oldest_due_at` is the longest wait, None when nothing is."""
+
+    waiting: int
+    due: int
+    dead: int
+    oldest_due_at: datetime | None
 
 
 def owe(session: Session, task: str, *, now: datetime, **arguments: str) -> OutboxJob:
@@ -122,3 +143,41 @@ def due_merchants(reader: Session, *, now: datetime) -> list[int]:
 def revive(job: OutboxJob, *, now: datetime) -> None:
     """Make a dead job due again, from its first attempt: an operator mended the cause."""
     job.dead_at, job.attempts, job.due_at, job.last_error = None, 0, now, None
+
+
+def lock_dead(session: Session, job_id: int) -> OutboxJob | None:
+    """Lock a job that is dead, or return None: it was revived before. Raises NotFound."""
+    job = get_locked(session, OutboxJob, job_id, noun="job")
+    return job if job.dead_at is not None else None
+
+
+def backlog(reader: Session, *, now: datetime) -> Backlog:
+    """Count what is owed over all merchants: asked by the login that reads all of them."""
+    is_due = and_(_in_state(JobState.WAITING), OutboxJob.due_at <= now)
+    waiting, due, dead, oldest = reader.execute(
+        select(
+            func.count().filter(_in_state(JobState.WAITING)),
+            func.count().filter(is_due),
+            func.count().filter(_in_state(JobState.DEAD)),
+            func.min(OutboxJob.due_at).filter(is_due),
+        )
+        .select_from(OutboxJob)
+        .where(OutboxJob.done_at.is_(None))
+        .execution_options(platform=True)
+    ).one()
+    return Backlog(waiting, due, dead, oldest)
+
+
+def list_jobs(
+    reader: Session, state: JobState, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[OutboxJob]:
+    """Return the jobs of all merchants in one state, the newest first. Raises Invalid."""
+    statement = select(OutboxJob).where(_in_state(state)).execution_options(platform=True)
+    return newest_first(reader, statement, OutboxJob.id, cursor=cursor, limit=limit)
+
+
+def _in_state(state: JobState) -> ColumnElement[bool]:
+    if state is JobState.DONE:
+        return OutboxJob.done_at.is_not(None)
+    is_dead = OutboxJob.dead_at.is_not(None)
+    return and_(OutboxJob.done_at.is_(None), is_dead if state is JobState.DEAD else ~is_dead)

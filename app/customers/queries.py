@@ -30,6 +30,12 @@ def customers_by_external_id(
     return {customer.external_id: customer for customer in customers}
 
 
+def customers_by_id(session: Session, customer_ids: Collection[int]) -> dict[int, Customer]:
+    """Return the customers of these ids, for a list that names them; unknown ids are left out."""
+    customers = session.scalars(select(Customer).where(Customer.id.in_(customer_ids)))
+    return {customer.id: customer for customer in customers}
+
+
 def list_customers(
     session: Session,
     *,

@@ -87,11 +87,12 @@ class InvalidDimensions(Invalid):
     code = "invalid_dimensions"
 
 
-def check_form(event: ReceivedEvent) -> None:
+def check_form(event: ReceivedEvent, seen: set[tuple[str, str | int]]) -> None:
     """Refuse an event that is wrong in itself, whatever the merchant's state.
 
-    Raises InvalidKey, InvalidDecimal, NegativeQuantity and InvalidDimensions, each naming the
-    field.
+    Dimensions repeat from event to event: those in `seen` are known to be right, and those of
+    this event are added. Raises InvalidKey, InvalidDecimal, NegativeQuantity and
+    InvalidDimensions, each naming the field.
     """
     key = event.idempotency_key
     if not 1 <= len(key) <= KEY_LENGTH or not is_storable(key):
@@ -100,13 +101,16 @@ def check_form(event: ReceivedEvent) -> None:
     parse_quantity(event.quantity, path="quantity")
     if str(event.quantity).startswith("-"):
         raise NegativeQuantity("must not be negative", path="quantity")
-    if event.dimensions:
-        _check_dimensions(event.dimensions)
+    dimensions = event.dimensions
+    if dimensions:
+        if len(dimensions) > DIMENSIONS:
+            raise InvalidDimensions(f"must be at most {DIMENSIONS}", path="dimensions")
+        if not seen.issuperset(dimensions.items()):
+            _check_dimensions(dimensions)
+            seen.update(dimensions.items())
 
 
 def _check_dimensions(dimensions: Dimensions) -> None:
-    if len(dimensions) > DIMENSIONS:
-        raise InvalidDimensions(f"must be at most {DIMENSIONS}", path="dimensions")
     for name, value in dimensions.items():
         if len(name) > DIMENSION_NAME_LENGTH or not is_storable(name):
             message = f"names must be at most {DIMENSION_NAME_LENGTH} characters"

@@ -107,12 +107,13 @@ def _check_forms(
     """Part the events that are right in themselves from the answers to the others."""
     formed: dict[int, ReceivedEvent] = {}
     refusals: dict[int, ItemResult] = {}
+    seen: set[tuple[str, str | int]] = set()
     for index, event in enumerate(events):
         if isinstance(event, InvalidEvent):
             refusals[index] = ItemResult(Outcome.INVALID, event.code, event.message, event.path)
             continue
         try:
-            check_form(event)
+            check_form(event, seen)
         except Invalid as wrong:
             refusals[index] = ItemResult(Outcome.INVALID, wrong.code, str(wrong), wrong.path)
         else:

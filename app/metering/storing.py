@@ -65,7 +65,7 @@ WITH fresh AS (
       WHEN (excluded.last_at, excluded.last_id) > (rollup.last_at, rollup.last_id)
       THEN excluded.last_quantity ELSE rollup.last_quantity END
 )
-SELECT idempotency_key FROM fresh
+SELECT coalesce(array_agg(idempotency_key), '{{}}') FROM fresh
 """  # noqa: S608  # a constant of this module
 
 # Dimensions are compared as text: 1 and "1" are the same, true and "true" too.
@@ -123,7 +123,8 @@ def insert(
     if not events:
         return set()
     parameters = _columns(session, events, names) | {"zone": zone}
-    return {key for (key,) in _execute(session, _INSERT, parameters)}
+    ((fresh,),) = _execute(session, _INSERT, parameters)
+    return set(fresh)
 
 
 def compare(session: Session, events: Collection[ReceivedEvent], names: Names) -> dict[int, bool]:

@@ -1,0 +1,1 @@
+"""Benchmarks: each prints its ratio to a limit that is measured in the same run."""

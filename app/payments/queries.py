@@ -87,6 +87,7 @@ def lock_due(session: Session, *, now: datetime, limit: int) -> Sequence[Payment
         .order_by(PaymentOrder.next_query_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
     ).all()
 
 

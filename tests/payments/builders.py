@@ -23,6 +23,7 @@ from app.channels.base import (
 from app.core.db import merchant_of
 from app.core.ids import new_id, random_base62
 from app.core.money import Currency, Money
+from app.customers.models import Contract
 from app.ledger import journals, posting
 from app.ledger.queries import balances
 from app.payments.models import PaymentOrder, PaymentStatus
@@ -35,15 +36,11 @@ LATER = NOON + timedelta(minutes=3)
 
 def issue(session: Session, **columns: Any) -> Invoice:
     """Issue the invoice of the rules' full example: 905.33 CNY, 27.16 of it our fee, T1 posted."""
-    make = Make(session)
-    unique = f"{new_id():x}"  # a test may issue several, each with a builder of its own
-    card = make.rate_card(code=unique, product_id=make.product(code=unique).id)
-    version = make.rate_card_version({"currencies": {"USD": []}}, rate_card_id=card.id)
-    contract = make.contract(version, customer_id=make.customer(external_id=unique).id)
+    contract = _contract(session)
     values: dict[str, Any] = {
         "kind": InvoiceKind.USAGE,
         "status": InvoiceStatus.OPEN,
-        "number": f"LUM-2026-{unique}",
+        "number": f"LUM-2026-{contract.id}",
         "customer_id": contract.customer_id,
         "contract_id": contract.id,
         "period_start_at": datetime(2026, 4, 30, 16, tzinfo=UTC),
@@ -79,6 +76,14 @@ def issue(session: Session, **columns: Any) -> Invoice:
     session.flush()  # the orders' foreign key needs this row
     posting.post(session, journals.invoice_finalized(invoice.id, invoice.collection), now=NOON)
     return invoice
+
+
+def _contract(session: Session) -> Contract:
+    """Add a contract with codes of its own: a test may issue several invoices."""
+    make, unique = Make(session), f"{new_id():x}"
+    card = make.rate_card(code=unique, product_id=make.product(code=unique).id)
+    version = make.rate_card_version({"currencies": {"USD": []}}, rate_card_id=card.id)
+    return make.contract(version, customer_id=make.customer(external_id=unique).id)
 
 
 def order_for(session: Session, invoice: Invoice, **columns: Any) -> PaymentOrder:

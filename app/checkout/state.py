@@ -1,0 +1,131 @@
+"""What a payer sees: read from the books, decided in one place, never told by the browser."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy.orm import Session
+
+from app.billing import queries as invoices
+from app.billing.models import Invoice, InvoiceStatus
+from app.channels.base import ChannelName
+from app.core import ids
+from app.core.ids import Prefix
+from app.core.money import Currency, Money
+from app.identity import clocks
+from app.identity.models import Mode
+from app.payments import queries
+from app.payments.models import PaymentOrder, PaymentStatus
+
+
+class State(StrEnum):
+    OPEN = "open"  # a code to scan, or none yet
+    PAID = "paid"
+    FREE = "free"  # nothing is due
+    EXPIRED = "expired"  # the code has run out
+    CLOSED = "closed"  # the invoice can no longer be paid
+    DOWN = "down"  # the chosen channel gave no answer
+
+
+@dataclass(frozen=True, slots=True)
+class Payee:
+    name: str
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """The invoice as its payer sees it; the lines in the currency that it is priced in."""
+
+    number: str
+    first_day: date
+    last_day: date
+    collect: Money
+    lines: tuple[tuple[str, Money], ...]
+    priced: Money | None
+    rate: str | None
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One look at an invoice. `order` is the attempt that is shown: the one that paid, if any."""
+
+    state: State
+    merchant: Payee
+    invoice: Bill
+    order: PaymentOrder | None
+
+    @property
+    def code(self) -> str | None:
+        """What there is to scan, as the text of its QR code."""
+        if self.order is None or self.state is not State.OPEN:
+            return None
+        return self.order.qr_payload if self.order.status is PaymentStatus.PENDING else None
+
+    @property
+    def seen(self) -> str:
+        """Name what is shown, so that a page can be told only what it does not show yet."""
+        if self.order is None:
+            return self.state.value
+        order = ids.show(Prefix.PAYMENT_ORDER, self.order.id)
+        return f"{self.state}.{order}.{self.order.status}"
+
+
+def look(session: Session, invoice_id: int, channel: ChannelName | None, *, now: datetime) -> View:
+    """Return what the payer sees; without a channel, the code that still waits if there is one.
+
+    `now` is real: codes run out in real time. Raises NotFound.
+    """
+    invoice = invoices.get_invoice(session, invoice_id)
+    if invoice.status is InvoiceStatus.PAID:
+        order = queries.find_paying(session, invoice.id)
+    else:
+        order = queries.find_newest(session, invoice.id, channel)
+        if channel is None and not _is_waiting(order, now=now):
+            order = None  # an attempt that ended is shown to him who made it
+    merchant = clocks.get_merchant(session)
+    return View(
+        state=state_of(invoice, order, now=now),
+        merchant=Payee(merchant.name, merchant.mode),
+        invoice=_bill(session, invoice),
+        order=order,
+    )
+
+
+def state_of(invoice: Invoice, order: PaymentOrder | None, *, now: datetime) -> State:
+    """Decide what an invoice and the last attempt to pay it come to."""
+    if invoice.status is InvoiceStatus.VOID:
+        return State.CLOSED
+    if not invoice.collection:
+        return State.FREE
+    if invoice.status is InvoiceStatus.PAID:
+        return State.PAID
+    if order is None or order.status is PaymentStatus.CAPTURED:
+        return State.OPEN  # what was captured paid nothing: another amount came
+    if order.status is PaymentStatus.CREATED:
+        return State.DOWN
+    return State.OPEN if _is_waiting(order, now=now) else State.EXPIRED
+
+
+def _is_waiting(order: PaymentOrder | None, *, now: datetime) -> bool:
+    """Say whether the order has a code that can be scanned."""
+    return order is not None and order.status is PaymentStatus.PENDING and now < order.expires_at
+
+
+def _bill(session: Session, invoice: Invoice) -> Bill:
+    is_converted = invoice.currency is not Currency.CNY
+    rate = invoice.fx_pricing_rate
+    return Bill(
+        number=invoice.number or "",
+        first_day=invoice.period_from,
+        last_day=invoice.period_to - timedelta(days=1),
+        collect=invoice.collection,
+        lines=tuple(
+            (line.description, Money(line.amount_minor, invoice.currency))
+            for line in invoices.lines_of(session, invoice)
+        ),
+        priced=invoice.subtotal if is_converted else None,
+        rate=f"{rate.normalize():f}" if is_converted and rate is not None else None,
+        due_at=invoice.due_at,
+    )

@@ -1,0 +1,254 @@
+"""WeChat Pay's call pays an order once it is proved, and is answered after the commit only."""
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+from werkzeug.test import TestResponse
+
+from app.billing.models import InvoiceStatus
+from app.billing.queries import get_invoice
+from app.channels.base import ChannelName
+from app.core import clock
+from app.core.db import Transaction, begin
+from app.identity import clocks
+from app.payments import queries
+from app.payments.models import CaseReason, ChannelCallback, PaymentStatus
+from app.payments.trade_numbers import new_trade_no
+from tests.callbacks.conftest import Due, keys
+from tests.channels import signers
+from tests.conftest import Databases
+from tests.payments.builders import books
+from tests.payments.doors import open_doors
+
+PATH = "/api/webhooks/wechat"
+TXN = "4200000000202611200000000001"
+
+
+def trade(due: Due, **changes: Any) -> dict[str, object]:
+    """Return what WeChat Pay says of the order of `due`, paid to the fen."""
+    fields = {
+        "out_trade_no": due.wechat.out_trade_no,
+        "transaction_id": TXN,
+        "attach": due.merchant,
+        "amount": {"total": 90_533, "payer_total": 90_533, "currency": "CNY"},
+    }
+    return signers.wechat_trade(**(fields | changes))
+
+
+def send(
+    client: FlaskClient, body: bytes, headers: Mapping[str, str] | None = None
+) -> TestResponse:
+    signed = signers.wechat_headers(body, at=clock.now()) if headers is None else headers
+    return client.post(PATH, data=body, headers=signed, content_type="application/json")
+
+
+def status(transaction: Transaction, due: Due) -> InvoiceStatus:
+    with transaction() as session:
+        return get_invoice(session, due.invoice_id).status
+
+
+def test_a_paid_notice_pays_the_invoice(
+    client: FlaskClient, transaction: Transaction, due: Due
+) -> None:
+    answer = send(client, signers.wechat_notice(trade(due)))
+
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert "Set-Cookie" not in answer.headers
+    with transaction() as session:
+        order = queries.get_order(session, due.wechat.id)
+        assert order.status is PaymentStatus.CAPTURED
+        assert order.channel_txn_id == TXN
+        assert get_invoice(session, due.invoice_id).status is InvoiceStatus.PAID
+
+
+def test_the_call_is_kept_as_it_came(client: FlaskClient, engine: Engine, due: Due) -> None:
+    body = signers.wechat_notice(trade(due), id="EV-kept")
+    send(client, body, {**signers.wechat_headers(body, at=clock.now()), "Cookie": "a=b"})
+
+    with begin(engine, None) as session:
+        kept = session.get_one(ChannelCallback, (ChannelName.WECHAT, "EV-kept"))
+    assert kept.body == body
+    assert kept.merchant_id == due.wechat.merchant_id
+    assert kept.headers["Wechatpay-Serial"] == signers.PLATFORM_ID
+    assert "Cookie" not in kept.headers
+
+
+def test_the_books_take_the_merchants_time(
+    client: FlaskClient, transaction: Transaction, due: Due
+) -> None:
+    with transaction() as session:
+        clocks.get_merchant(session).clock_offset = timedelta(days=40)
+
+    send(client, signers.wechat_notice(trade(due)))
+
+    with transaction() as session:
+        paid_at = get_invoice(session, due.invoice_id).paid_at
+    assert paid_at is not None
+    assert paid_at > clock.now() + timedelta(days=39)
+
+
+def test_fifty_copies_at_once_are_booked_once_and_all_answered(
+    door: Flask, transaction: Transaction, due: Due
+) -> None:
+    body = signers.wechat_notice(trade(due))
+    headers = signers.wechat_headers(body, at=clock.now())
+
+    def one(_: int) -> int:
+        return send(door.test_client(), body, headers).status_code
+
+    with ThreadPoolExecutor(5) as pool:
+        answers = set(pool.map(one, range(50)))
+
+    assert answers == {204}
+    with transaction() as session:
+        assert books(session)["channel_clearing/wechat CNY"] == 90_533
+
+
+def test_twenty_notices_of_one_payment_are_booked_once(
+    client: FlaskClient, transaction: Transaction, due: Due
+) -> None:
+    answers = {
+        send(client, signers.wechat_notice(trade(due), id=f"EV-{number}")).status_code
+        for number in range(20)
+    }
+
+    assert answers == {204}
+    with transaction() as session:
+        assert books(session)["channel_clearing/wechat CNY"] == 90_533
+
+
+@pytest.mark.parametrize(
+    "amount", [{"total": 1, "currency": "CNY"}, {"total": 90_533, "currency": "USD"}]
+)
+def test_another_amount_is_answered_as_success_and_put_aside(
+    client: FlaskClient, transaction: Transaction, due: Due, *, amount: dict[str, object]
+) -> None:
+    answer = send(client, signers.wechat_notice(trade(due, amount=amount)))
+
+    assert answer.status_code == 204
+    assert status(transaction, due) is InvoiceStatus.OPEN
+    with transaction() as session:
+        [case] = queries.list_unallocated(session)
+    assert case.reason is CaseReason.AMOUNT_MISMATCH
+
+
+def forged(body: bytes) -> list[Mapping[str, str]]:
+    """Return headers that prove nothing about `body`."""
+    now = clock.now()
+    return [
+        {},
+        signers.wechat_headers(b"another body", at=now),
+        signers.wechat_headers(body, at=now, key=signers.STRANGERS_KEY),
+        signers.wechat_headers(body, at=now, serial="PUB_KEY_ID_0000000000"),
+        signers.wechat_headers(body, at=now - timedelta(minutes=6)),
+        signers.wechat_headers(body, at=now + timedelta(minutes=6)),
+        {**signers.wechat_headers(body, at=now), "Wechatpay-Signature": "WECHATPAY/SIGNTEST/xx"},
+        {**signers.wechat_headers(body, at=now), "Wechatpay-Signature-Type": "HMAC-SHA256"},
+    ]
+
+
+@pytest.mark.parametrize("case", range(8))
+def test_a_call_that_can_not_be_proved_is_refused(
+    client: FlaskClient, transaction: Transaction, due: Due, *, case: int
+) -> None:
+    body = signers.wechat_notice(trade(due))
+
+    answer = send(client, body, forged(body)[case])
+
+    assert answer.status_code == 401
+    assert json.loads(answer.data)["code"] == "FAIL"
+    assert status(transaction, due) is InvoiceStatus.OPEN
+
+
+@pytest.mark.parametrize("account", [{"mchid": "1900000000"}, {"appid": "wx0000000000000000"}])
+def test_money_of_another_account_is_refused(
+    client: FlaskClient, transaction: Transaction, due: Due, *, account: dict[str, str]
+) -> None:
+    answer = send(client, signers.wechat_notice(trade(due, **account)))
+
+    assert answer.status_code == 401
+    assert status(transaction, due) is InvoiceStatus.OPEN
+
+
+def test_a_resource_under_another_key_is_refused(client: FlaskClient, due: Due) -> None:
+    body = signers.wechat_notice(trade(due), api_v3_key="x" * 32)
+
+    assert send(client, body).status_code == 401
+
+
+@pytest.mark.parametrize("number", ["INV20261120000001", new_trade_no(12345)])
+def test_an_unknown_order_is_asked_to_call_again(
+    client: FlaskClient, due: Due, number: str
+) -> None:
+    answer = send(client, signers.wechat_notice(trade(due, out_trade_no=number)))
+
+    assert answer.status_code == 404
+    assert json.loads(answer.data)["code"] == "FAIL"
+
+
+def test_an_order_of_the_other_channel_is_unknown(client: FlaskClient, due: Due) -> None:
+    fields = trade(due, out_trade_no=due.alipay.out_trade_no)
+
+    assert send(client, signers.wechat_notice(fields)).status_code == 404
+
+
+def test_another_merchants_echo_is_refused(
+    client: FlaskClient, transaction: Transaction, due: Due
+) -> None:
+    answer = send(client, signers.wechat_notice(trade(due, attach="00000000001")))
+
+    assert answer.status_code == 404
+    assert status(transaction, due) is InvoiceStatus.OPEN
+
+
+def test_a_refund_notice_is_acknowledged_and_pays_nothing(
+    client: FlaskClient, transaction: Transaction, due: Due
+) -> None:
+    fields = {**trade(due), "refund_status": "SUCCESS"}
+
+    answer = send(client, signers.wechat_notice(fields, event_type="REFUND.SUCCESS"))
+
+    assert answer.status_code == 204
+    assert status(transaction, due) is InvoiceStatus.OPEN
+
+
+@pytest.mark.parametrize("method", ["get", "put", "delete", "patch"])
+def test_only_post_is_taken(client: FlaskClient, method: str) -> None:
+    assert getattr(client, method)(PATH).status_code == 405
+
+
+def test_a_body_of_more_than_a_megabyte_is_refused(client: FlaskClient) -> None:
+    assert send(client, b"0" * (1024 * 1024 + 1), {}).status_code == 413
+
+
+def test_a_compressed_body_is_refused(client: FlaskClient) -> None:
+    assert send(client, b"{}", {"Content-Encoding": "gzip"}).status_code == 415
+
+
+def test_a_hundred_bad_calls_do_not_keep_the_good_one_out(client: FlaskClient, due: Due) -> None:
+    assert {send(client, b"{}", {}).status_code for _ in range(100)} == {401}
+
+    assert send(client, signers.wechat_notice(trade(due))).status_code == 204
+
+
+def test_without_a_database_the_channel_is_asked_to_call_again(
+    databases: Databases, tmp_path: Path, due: Due
+) -> None:
+    nowhere = replace(databases, app="postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    (tmp_path / "simulator.json").write_text(keys())
+    body = signers.wechat_notice(trade(due))
+
+    with open_doors(nowhere, tmp_path) as door:
+        answer = send(door.test_client(), body)
+
+    assert answer.status_code == 503
+    assert json.loads(answer.data)["code"] == "FAIL"

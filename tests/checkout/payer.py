@@ -1,0 +1,75 @@
+"""A payer's browser without a screen: looks, presses, polls as the page does."""
+
+import html
+import re
+import time
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
+
+_TOKEN = re.compile(r'name="csrf_token"\s+value="([^"]+)"')
+_STATE = re.compile(r'data-state="([a-z]+)"')
+_POLL = re.compile(r'hx-get="([^"]+)"')
+_PAYER = re.compile(r'href="([^"]+/pay\?qr=[^"]+)"')
+
+
+@dataclass
+class Payer:
+    app: Flask
+    path: str
+    client: FlaskClient = field(init=False)
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        self.client = self.app.test_client()
+
+    def look(self, query: str = "") -> str:
+        """Open the page and return the state it shows."""
+        return self._take(self.client.get(self.path + query))
+
+    def choose(self, channel: str) -> str:
+        """Press a channel's button and return the state of the page that follows."""
+        form = {"csrf_token": self._found(_TOKEN), "channel": channel}
+        answer = self.client.post(f"{self.path}/channel", data=form)
+        assert answer.status_code == 303, answer.text
+        return self._take(self.client.get(answer.location))
+
+    def poll(self) -> TestResponse:
+        """Ask what the page asks every other second; what comes back takes its place."""
+        answer = self.client.get(html.unescape(self._found(_POLL)), headers=PARTIAL)
+        if answer.status_code != 204:
+            self._take(answer)
+        return answer
+
+    def wait_for(self, state: str, seconds: float = 15) -> None:
+        """Poll until the page shows `state`, or fail after a while."""
+        deadline = time.monotonic() + seconds
+        while self.state != state:
+            assert time.monotonic() < deadline, f"the page still shows {self.state}"
+            time.sleep(0.2)
+            self.poll()
+
+    @property
+    def state(self) -> str:
+        return self._found(_STATE)
+
+    @property
+    def code(self) -> str:
+        """The text of the QR code, as the link to the sandbox's payer page carries it."""
+        link = urlsplit(html.unescape(self._found(_PAYER)))
+        return parse_qs(link.query)["qr"][0]
+
+    def _take(self, answer: TestResponse) -> str:
+        assert answer.status_code == 200, answer.text
+        self.text = answer.text
+        return self.state
+
+    def _found(self, pattern: re.Pattern[str]) -> str:
+        found = pattern.search(self.text)
+        assert found, f"{pattern.pattern} is not on the page"
+        return found[1]

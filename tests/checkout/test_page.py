@@ -1,0 +1,128 @@
+"""The page gives away nothing: one 404 for every wrong link, server state only, no inline style."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.billing.models import InvoiceStatus
+from app.billing.queries import get_invoice
+from app.core.db import Transaction
+from app.payments import queries
+from tests.checkout.conftest import Due
+from tests.checkout.payer import Payer
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def test_the_page_is_chinese_unless_asked_for_english(app: Flask, due: Due) -> None:
+    payer = Payer(app, due.path)
+
+    payer.look()
+    assert '<html lang="zh-CN"' in payer.text
+    assert "请选择支付方式" in payer.text
+    payer.look("?lang=en")
+    assert '<html lang="en"' in payer.text
+    payer.choose("wechat")
+    assert "Open WeChat and use Scan to pay" in payer.text
+
+
+def test_a_payers_browser_does_not_choose_the_language(client: FlaskClient, due: Due) -> None:
+    answer = client.get(due.path, headers={"Accept-Language": "en"})
+
+    assert '<html lang="zh-CN"' in answer.text
+
+
+def test_nobody_stores_indexes_or_passes_on_the_link(client: FlaskClient, due: Due) -> None:
+    for path in (due.path, f"{due.path}/status", "/pay/nothing"):
+        headers = client.get(path).headers
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["X-Robots-Tag"] == "noindex"
+
+
+def test_the_code_is_drawn_without_styles(app: Flask, due: Due) -> None:
+    payer = Payer(app, due.path)
+    payer.look()
+    payer.choose("wechat")
+
+    assert '<svg viewBox="0 0 ' in payer.text
+    assert "style=" not in payer.text
+    assert "<style" not in payer.text
+
+
+def test_the_countdown_is_the_servers(app: Flask, due: Due) -> None:
+    payer = Payer(app, due.path)
+    payer.look()
+    payer.choose("wechat")
+
+    seconds = int(payer.text.split('data-countdown="')[1].split('"')[0])
+    assert 890 <= seconds <= 900
+
+
+def wrong_links(path: str) -> list[str]:
+    """Return texts that lead to no invoice, each by another mistake."""
+    token = path.removeprefix("/pay/")
+    return [
+        "x",
+        token[:-1],
+        token + "0",
+        token[:-1] + ("0" if token[-1] != "0" else "1"),
+        "0" * 11 + token[11:],
+        token[:11] + "0" * 13 + token[24:],
+        "z" * 11 + token[11:],
+        token[:11] + "z" * 13 + token[24:],
+        token.upper(),
+        "é" * 46,
+        "%00" * 46,
+    ]
+
+
+@pytest.mark.parametrize("case", range(11))
+def test_every_wrong_link_is_the_same_404(client: FlaskClient, due: Due, case: int) -> None:
+    nothing = client.get("/pay/nothing", headers={"X-Request-Id": "12345678"})
+    link = wrong_links(due.path)[case]
+
+    for address in (f"/pay/{link}", f"/pay/{link}/status"):
+        answer = client.get(address, headers={"X-Request-Id": "12345678"})
+        assert answer.status_code == 404
+        assert answer.data == nothing.data
+
+
+@pytest.mark.parametrize("channel", ["stripe", "WECHAT", "wechat ", "%00"])
+def test_an_unknown_channel_is_a_404(client: FlaskClient, due: Due, channel: str) -> None:
+    assert client.get(f"{due.path}?channel={channel}").status_code == 404
+    assert client.get(f"{due.path}/status?channel={channel}").status_code == 404
+
+
+def test_a_choice_without_the_forms_token_opens_nothing(
+    client: FlaskClient, transaction: Transaction, due: Due
+) -> None:
+    answer = client.post(f"{due.path}/channel", data={"channel": "wechat"})
+
+    assert answer.status_code >= 400
+    with transaction() as session:
+        assert queries.list_of_invoice(session, due.invoice.id) == []
+
+
+def test_what_the_browser_says_of_amount_and_payment_is_ignored(
+    client: FlaskClient, transaction: Transaction, due: Due
+) -> None:
+    answer = client.get(f"{due.path}?paid=1&state=paid&amount=1&amount_minor=1&seen=paid")
+
+    assert 'data-state="open"' in answer.text
+    assert "905<em>.33</em>" in answer.text
+    with transaction() as session:
+        assert get_invoice(session, due.invoice.id).status is InvoiceStatus.OPEN
+
+
+def test_the_fragment_is_a_part_of_the_page(app: Flask, client: FlaskClient, due: Due) -> None:
+    payer = Payer(app, due.path)
+    payer.look()
+
+    answer = client.get(f"{due.path}/status?seen=other")
+
+    assert answer.text.lstrip().startswith('<main id="checkout"')
+    assert "<html" not in answer.text

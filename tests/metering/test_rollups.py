@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.core.db import Transaction
@@ -116,34 +117,50 @@ def test_an_event_falls_on_the_local_day_it_happened(
     assert local_date(occurred_at, ZoneInfo(zone)) == day
 
 
+def await_waiting(transaction: Transaction, count: int) -> None:
+    """Return when `count` sessions of this database wait for a lock."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    for _ in range(200):
+        with transaction() as session:
+            if session.scalar(waiting) == count:
+                return
+        time.sleep(0.01)
+    raise AssertionError("the writers do not wait for each other")
+
+
 def test_writers_of_the_same_keys_store_each_once_and_never_deadlock(
     transaction: Transaction,
 ) -> None:
+    """While one writer holds a key, all others run into it, each with the keys it has so far."""
     with transaction() as session:
         furnish(session)
     rounds, writers, size = 3, 8, 500
     counted: list[str] = []
-    gate = threading.Barrier(writers)
 
-    def write(seed: int) -> None:
-        for number in range(rounds):
-            events = [
-                Event(f"{number}-{index}", "2", customer_external_id=f"user_{42 + index % 2}")
-                for index in range(size)
-            ]
-            random.Random(seed + number).shuffle(events)  # noqa: S311  # an order, not a secret
-            gate.wait(60)
-            with transaction() as session:
-                counted.extend(answers(send(session, *events)))
+    def write(events: list[Event]) -> None:
+        with transaction() as session:
+            counted.extend(answers(send(session, *events)))
 
-    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(writers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    for number in range(rounds):
+        events = [
+            Event(f"{number}-{index}", "2", customer_external_id=f"user_{42 + index % 2}")
+            for index in range(size)
+        ]
+        shuffled = [random.Random(seed).sample(events, size) for seed in range(writers)]  # noqa: S311  # an order, not a secret
+        threads = [threading.Thread(target=write, args=(batch,)) for batch in shuffled]
+        with transaction() as session:
+            counted.extend(answers(send(session, events[size // 2])))
+            for thread in threads:
+                thread.start()
+            await_waiting(transaction, writers)
+        for thread in threads:
+            thread.join(60)
 
     assert counted.count("accepted") == rounds * size
-    assert counted.count("duplicate") == rounds * size * (writers - 1)
+    assert counted.count("duplicate") == rounds * (size * (writers - 1) + 1)
     with transaction() as session:
         assert session.scalar(select(func.count()).select_from(UsageEvent)) == rounds * size
         totals = session.execute(

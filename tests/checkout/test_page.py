@@ -1,5 +1,7 @@
 """The page gives away nothing: one 404 for every wrong link, server state only, no inline style."""
 
+import re
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -10,6 +12,8 @@ from app.core.db import Transaction
 from app.payments import queries
 from tests.checkout.conftest import Due
 from tests.checkout.payer import Payer
+
+_FORM_TOKEN = re.compile(r"[\w.-]{60,}")  # the only thing that differs from page to page
 
 
 @pytest.fixture
@@ -88,7 +92,7 @@ def test_every_wrong_link_is_the_same_404(client: FlaskClient, due: Due, case: i
     for address in (f"/pay/{link}", f"/pay/{link}/status"):
         answer = client.get(address, headers={"X-Request-Id": "12345678"})
         assert answer.status_code == 404
-        assert answer.data == nothing.data
+        assert _FORM_TOKEN.sub("", answer.text) == _FORM_TOKEN.sub("", nothing.text)
 
 
 @pytest.mark.parametrize("channel", ["stripe", "WECHAT", "wechat ", "%00"])

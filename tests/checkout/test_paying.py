@@ -11,6 +11,7 @@ from app.billing.queries import get_invoice
 from app.core.db import Transaction
 from app.payments import queries
 from app.payments.models import PaymentStatus
+from jobs.payments import heal
 from tests.checkout.conftest import Due, Simulator
 from tests.checkout.payer import Payer
 from tests.make import NOON
@@ -177,3 +178,21 @@ def test_after_silence_the_next_try_pays_with_the_same_order(
     assert payer.choose("wechat") == "open"
     with transaction() as session:
         assert len(queries.list_of_invoice(session, due.invoice.id)) == 1
+
+
+def test_the_sweep_finds_what_no_callback_and_no_page_told(
+    app: Flask, simulator: Simulator, transaction: Transaction, *, due: Due
+) -> None:
+    payer = Payer(app, due.path)
+    payer.look()
+    payer.choose("alipay")
+    simulator.control("pay", qr=payer.code, notify="drop")
+    with transaction() as session:
+        order = queries.find_newest(session, due.invoice.id)
+        assert order is not None
+        order.next_query_at = order.created_at  # its five seconds are over
+
+    with app.app_context():
+        heal()
+
+    assert payer.look() == "paid"

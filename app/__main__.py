@@ -1,8 +1,9 @@
-"""`python -m app`: the whole product under one supervisor and one Ctrl-C.
+"""`python -m app [demo]`: the whole product under one supervisor and one Ctrl-C.
 
 Starts what no setting replaces (PostgreSQL, Valkey), brings the schema to head, then the channel
-simulator, the web server, the workers and the ticker. A child that dies comes back; when this
-process dies, however, the children die with it, and what a crash left is ended at the next start.
+simulator, the web server, the workers and the ticker; with `demo`, it fills the instance once with
+twelve months of made-up data. A process that ends comes back. When this one dies, however, the
+others die with it, and what a crash left is ended at the next start.
 """
 
 import contextlib
@@ -10,26 +11,40 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import IO
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psycopg
+
 from app import schema
 from app.config import ROOT, BadSetting, Settings
-from app.embedded import EmbeddedError, Postgres, Service, Valkey, command_of, die_with_parent
-from app.roles import UnsafeRole, check_login, ensure_roles
+from app.embedded import (
+    EmbeddedError,
+    Postgres,
+    Service,
+    Valkey,
+    command_of,
+    die_with_parent,
+    group_of,
+)
+from app.roles import LOGINS, UnsafeDatabase, check_durable, check_login, ensure_roles
 
 CRASH_SECONDS = 3
 MAX_CRASHES = 6
 STOP_SECONDS = 20
 READY_SECONDS = 60
+LOOK_SECONDS = 0.2
+SIGN_INS = "sign-ins.txt"
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # read, to name a reachable one
 
 
 class CanNotStart(RuntimeError):
@@ -38,18 +53,18 @@ class CanNotStart(RuntimeError):
 
 @dataclass
 class Child:
-    """One process of ours, its group, and how often it crashed in a row."""
+    """One process of ours and the group of all that it starts."""
 
     name: str
     command: list[str]
+    environment: Mapping[str, str]
+    on_our_death: int = signal.SIGKILL  # a job survives that, and a worker may be slow to listen
     process: subprocess.Popen[str] | None = None
-    started: float = 0
-    crashes: int = 0
 
-    def start(self, environment: Mapping[str, str]) -> None:
+    def start(self) -> None:
         self.process = subprocess.Popen(  # noqa: S603  # our own commands, no shell
             self.command,
-            env=dict(environment),
+            env=dict(self.environment),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -57,25 +72,69 @@ class Child:
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509  # one call, no lock is held
+            preexec_fn=partial(die_with_parent, self.on_our_death, os.getpid()),  # noqa: PLW1509
         )
-        self.started = time.monotonic()
-        threading.Thread(target=self._prefix_lines, daemon=True).start()
+        threading.Thread(target=self._prefix_lines, args=(self.process,), daemon=True).start()
 
     def died(self) -> bool:
         return self.process is not None and self.process.poll() is not None
 
-    def end_group(self, number: int) -> None:
-        """Send a signal to the child and all that it started."""
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Ask the child to end, and kill what is left of its group after `seconds`."""
+        self.ask_to_stop()
+        if self.process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(seconds)
+        self._signal(signal.SIGKILL)  # what it started must not outlive it
+        self.process = None
+
+    def ask_to_stop(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
         if self.process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
 
-    def _prefix_lines(self) -> None:
-        if self.process and self.process.stdout:
-            for line in self.process.stdout:
-                sys.stdout.write(f"{self.name:>9} | {line}")
-                sys.stdout.flush()
+    def _prefix_lines(self, process: subprocess.Popen[str]) -> None:
+        for line in process.stdout or ():
+            _say(f"{self.name:>9} | {line.rstrip()}")
+
+
+@dataclass
+class Keeper:
+    """Keeps one process running: starts it again when it ends, gives up when it only crashes."""
+
+    kept: Service | Child
+    started_at: float = 0
+    retry_at: float = 0
+    crashes: int = 0
+
+    def look(self) -> bool:
+        """Start the process if it is due and return whether that was done.
+
+        Raises CanNotStart when it ended right after its start MAX_CRASHES times in a row.
+        """
+        if self.kept.died():
+            self.kept.stop()
+            _say(f"{self.kept.name} ended; starting it again")
+            self._plan(is_crash=time.monotonic() - self.started_at < CRASH_SECONDS)
+        if self.kept.process is not None or time.monotonic() < self.retry_at:
+            return False
+        try:
+            self.kept.start()
+        except EmbeddedError as error:
+            self.kept.stop()
+            self._plan(is_crash=True, why=f":\n{error}")
+            return False
+        self.started_at = time.monotonic()
+        return True
+
+    def _plan(self, *, is_crash: bool, why: str = "; see its lines above") -> None:
+        self.crashes = self.crashes + 1 if is_crash else 0
+        if self.crashes >= MAX_CRASHES:
+            raise CanNotStart(f"{self.kept.name} crashed {MAX_CRASHES} times in a row{why}")
+        self.retry_at = time.monotonic() + min(2**self.crashes / 8, 4)
 
 
 @dataclass
@@ -84,106 +143,149 @@ class Supervisor:
 
     settings: Settings
     environment: dict[str, str]
-    services: list[Service] = field(default_factory=list)
-    children: list[Child] = field(default_factory=list)
+    with_demo: bool = False
+    keepers: list[Keeper] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> int:
         """Start everything, keep it running, stop it in order; return the exit status."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: self.stopping.set())
         with _only_one(self.settings.instance_dir):
             end_leftovers(self._record)
+            self._check_ports()
             try:
-                self._start_services()
-                self._start_children()
-                self._watch()
+                self._start()
+                while not self.stopping.wait(LOOK_SECONDS):
+                    self._look_after()
             finally:
                 self._stop()
         return 0
 
+    def _check_ports(self) -> None:
+        wanted = {"PORT": self.settings.port, "SIMULATOR_PORT": self.settings.simulator_address}
+        host = self.settings.host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        for setting, port in wanted.items():
+            try:
+                socket.create_server((host, port), family=family).close()
+            except OSError as error:
+                reason = os.strerror(error.errno or 0).lower()
+                raise CanNotStart(f"{host}:{port}: {reason}; set another {setting}") from None
+
+    def _start(self) -> None:
+        self._start_services()
+        self._prepare_database()
+        self._prepare_metrics()
+        self.keepers += [Keeper(child) for child in self._children()]
+        self._await_web()
+        if self.with_demo:
+            self._seed()
+        if self.stopping.is_set():
+            return
+        _say(f"\n  BuffMoney is up: {self.settings.base_url}\n")
+        if self.with_demo:
+            _say((self.settings.instance_dir / SIGN_INS).read_text())
+
     def _start_services(self) -> None:
         instance = self.settings.instance_dir
-        if not self.environment.get("DATABASE_URL"):
-            postgres = Postgres(instance)
-            self.services.append(postgres)
-            self.environment["DATABASE_URL"] = postgres.start()
-        if not self.environment.get("REDIS_URL"):
-            valkey = Valkey(instance)
-            self.services.append(valkey)
-            self.environment["REDIS_URL"] = valkey.start()
-        owner = self.environment["DATABASE_URL"]
-        if not self.environment.get("APP_DATABASE_URL"):
-            self.environment |= ensure_roles(owner, instance / "roles.json")
-        check_login(self.environment["APP_DATABASE_URL"])
+        for setting, kind in (("DATABASE_URL", Postgres), ("REDIS_URL", Valkey)):
+            if self.environment.get(setting):
+                continue
+            service = kind(instance)
+            service.end_leftover()
+            keeper = Keeper(service)
+            self.keepers.append(keeper)
+            while not keeper.look():
+                time.sleep(LOOK_SECONDS)  # until it starts, or crashed too often
+            self.environment[setting] = service.url()
+
+    def _prepare_database(self) -> None:
+        """Make the logins, migrate, and keep the owner's login from everybody else."""
+        owner = self.environment.pop("DATABASE_URL")
+        given = [name for name in LOGINS if self.environment.get(name)]
+        if given and len(given) < len(LOGINS):
+            raise CanNotStart(f"set all of {', '.join(LOGINS)}, or none")
+        try:
+            check_durable(owner)
+            if not given:
+                self.environment |= ensure_roles(owner, self.settings.instance_dir / "roles.json")
+            for name in LOGINS:
+                check_login(self.environment[name])
+        except psycopg.OperationalError as error:
+            raise CanNotStart(f"the database does not answer: {error}") from None
+        except psycopg.errors.InsufficientPrivilege:
+            raise CanNotStart(
+                "the login of DATABASE_URL may not make roles: run the SQL of docs/operators.md"
+                f" and set {', '.join(LOGINS)}"
+            ) from None
         if not schema.is_at_head(owner):
             schema.upgrade(owner)
-        metrics = instance / "metrics"
+
+    def _prepare_metrics(self) -> None:
+        metrics = self.settings.instance_dir / "metrics"
         metrics.mkdir(exist_ok=True)
         for old in metrics.iterdir():
             old.unlink()
         self.environment["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
 
-    def _start_children(self) -> None:
+    def _children(self) -> list[Child]:
         python = sys.executable
-        self.children = [
-            Child("simulator", [python, "-m", "app.simulator"]),
-            Child("web", [python, "-m", "granian", *_web_options(self.settings), "wsgi:app"]),
-            Child("worker", [python, "-m", "jobs.worker", "default"]),
-            Child("documents", [python, "-m", "jobs.worker", "documents"]),
-            Child("ticker", [python, "-m", "jobs.ticker"]),
+        web = [python, "-m", "granian", *_web_options(self.settings), "wsgi:app"]
+        worker = [python, "-m", "jobs.worker"]
+        # granian stops its workers when it is asked to, and can not when it is killed.
+        return [
+            Child("simulator", [python, "-m", "app.simulator"], self.environment, signal.SIGTERM),
+            Child("web", web, self.environment, signal.SIGTERM),
+            Child("worker", [*worker, "default"], self.environment),
+            Child("webhooks", [*worker, "webhooks"], self.environment),
+            Child("documents", [*worker, "documents"], self.environment),
+            Child("ticker", [python, "-m", "jobs.ticker"], self.environment),
         ]
-        # The owner's login is for set-up; nobody else gets to see it.
-        environment = {k: v for k, v in self.environment.items() if k != "DATABASE_URL"}
-        self.environment = environment
-        for child in self.children:
-            child.start(environment)
-        self._write_record()
-        self._await_web()
-        print(f"\n  BuffMoney is up: {self.settings.base_url}\n", flush=True)  # noqa: T201
 
     def _await_web(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        url = f"http://{self.settings.host}:{self.settings.port}/healthz"
-        while time.monotonic() < deadline and not self.stopping.is_set():
-            with contextlib.suppress(URLError, OSError), urlopen(url, timeout=2):
-                return
-            self._restart_dead()
-            time.sleep(0.1)
+        while not self.stopping.is_set() and not self._answers():
+            if time.monotonic() > deadline:
+                raise CanNotStart(f"the web server gave no answer in {READY_SECONDS} s")
+            self._look_after()
+            self.stopping.wait(LOOK_SECONDS)
 
-    def _watch(self) -> None:
-        while not self.stopping.wait(0.3):
-            for service in self.services:
-                if service.died():
-                    print(f"{service.name} died; starting it again", flush=True)  # noqa: T201
-                    service.start()
-                    self._write_record()
-            self._restart_dead()
+    def _answers(self) -> bool:
+        host = _ANY_ADDRESS.get(self.settings.host, self.settings.host)
+        address = f"[{host}]" if ":" in host else host
+        with contextlib.suppress(URLError, OSError):
+            urlopen(f"http://{address}:{self.settings.port}/healthz", timeout=2).close()
+            return True
+        return False
 
-    def _restart_dead(self) -> None:
-        for child in self.children:
-            if not child.died() or self.stopping.is_set():
-                continue
-            child.end_group(signal.SIGKILL)  # what it started must not outlive it
-            lived = time.monotonic() - child.started
-            child.crashes = child.crashes + 1 if lived < CRASH_SECONDS else 0
-            if child.crashes >= MAX_CRASHES:
-                self.stopping.set()
-                raise CanNotStart(f"{child.name} ended {MAX_CRASHES} times right after its start")
-            self.stopping.wait(min(2**child.crashes / 8, 4))
-            child.start(self.environment)
-            self._write_record()
+    def _seed(self) -> None:
+        seed = Child("demo", [sys.executable, "-m", "app.demo"], self.environment)
+        seed.start()
+        try:
+            while not seed.died() and not self.stopping.wait(LOOK_SECONDS):
+                self._look_after()
+        finally:
+            status = seed.process.poll() if seed.process else None
+            seed.stop()
+        if status:
+            raise CanNotStart("the demo's data could not be made; see the lines above")
+
+    def _look_after(self) -> None:
+        for keeper in self.keepers:
+            if keeper.look():
+                self._write_record()
 
     def _stop(self) -> None:
-        for child in self.children:
-            child.end_group(signal.SIGTERM)
+        """Stop the children together, then the services they need, the last started first."""
+        children = [keeper.kept for keeper in self.keepers if isinstance(keeper.kept, Child)]
+        services = [keeper.kept for keeper in self.keepers if isinstance(keeper.kept, Service)]
+        for child in children:
+            child.ask_to_stop()
         deadline = time.monotonic() + STOP_SECONDS
-        for child in self.children:
-            if child.process:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    child.process.wait(max(0.1, deadline - time.monotonic()))
-            child.end_group(signal.SIGKILL)
-        for service in reversed(self.services):
+        for child in children:
+            child.stop(max(0.1, deadline - time.monotonic()))
+        for service in reversed(services):
             service.stop()
         self._record.unlink(missing_ok=True)
 
@@ -193,12 +295,12 @@ class Supervisor:
 
     def _write_record(self) -> None:
         """Keep who runs, for the next start, and the children's settings, for the command line."""
-        running = [child.process.pid for child in self.children if child.process]
-        names = ("REDIS_URL", "APP_DATABASE_URL", "WORKER_DATABASE_URL", "READER_DATABASE_URL")
-        urls = {name: self.environment.get(name, "") for name in names}
+        children = [keeper.kept for keeper in self.keepers if isinstance(keeper.kept, Child)]
+        groups = [child.process.pid for child in children if child.process]
+        urls = {name: self.environment.get(name, "") for name in ("REDIS_URL", *LOGINS)}
         draft = self._record.with_suffix(".draft")
         draft.touch(0o600)
-        draft.write_text(json.dumps({"groups": running, "environment": urls}))
+        draft.write_text(json.dumps({"groups": groups, "environment": urls}))
         draft.replace(self._record)
 
 
@@ -206,36 +308,53 @@ def end_leftovers(record: Path) -> None:
     """End the process groups that a supervisor which was killed hard has left behind."""
     if not record.exists():
         return
-    for group in json.loads(record.read_text())["groups"]:
-        command = command_of(group)
-        if str(ROOT) in command or sys.executable in command:
+    groups = json.loads(record.read_text())["groups"]
+    deadline = time.monotonic() + STOP_SECONDS
+    # A killed process keeps its port until it is gone, which is not quite at once.
+    while (left := _members(groups)) and time.monotonic() < deadline:
+        for pid in left:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
     record.unlink()
 
 
+def _members(groups: list[int]) -> list[int]:
+    # A number may be somebody else's by now: only our interpreter is ours.
+    found = [pid for group in groups for pid in group_of(group)]
+    return [pid for pid in found if sys.executable in command_of(pid)]
+
+
 @contextlib.contextmanager
-def _only_one(instance: Path) -> Iterator[IO[str]]:
+def _only_one(instance: Path) -> Iterator[None]:
     instance.mkdir(parents=True, exist_ok=True)
     with (instance / "supervisor.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CanNotStart(f"another supervisor runs on {instance}") from None
-        yield file
+        yield
 
 
 def _web_options(settings: Settings) -> list[str]:
     return [
         *("--interface", "wsgi", "--host", settings.host, "--port", str(settings.port)),
         *("--workers", str(settings.web_concurrency), "--http1-header-read-timeout", "5000"),
-        *("--log-level", "warning", "--workers-kill-timeout", "10", "--respawn-failed-workers"),
+        *("--log-level", "error", "--workers-kill-timeout", "10", "--respawn-failed-workers"),
         *("--backpressure", "64"),
     ]
 
 
-def main() -> int:
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main(arguments: list[str]) -> int:
     """Run the product until Ctrl-C; print one line when it can not start."""
+    if arguments not in ([], ["demo"]):
+        sys.stderr.write("usage: python -m app [demo]\n")
+        return 2
     try:
         settings = Settings.from_environ()
         environment = dict(os.environ) | {
@@ -245,11 +364,11 @@ def main() -> int:
             "PUBLIC_URL": settings.base_url,
             "WEBHOOK_ALLOW_LOOPBACK": str(int(settings.is_loopback)),
         }
-        return Supervisor(settings, environment).run()
-    except (BadSetting, CanNotStart, EmbeddedError, UnsafeRole) as error:
+        return Supervisor(settings, environment, with_demo=bool(arguments)).run()
+    except (BadSetting, CanNotStart, EmbeddedError, UnsafeDatabase) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

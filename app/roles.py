@@ -29,8 +29,8 @@ _LIMITS = {
 _IDLE = {"idle_in_transaction_session_timeout": "30s"}
 
 
-class UnsafeRole(RuntimeError):
-    """The product was given a login that could bypass its own guards."""
+class UnsafeDatabase(RuntimeError):
+    """The product was given a database or a login that could break its promises."""
 
 
 def ensure_roles(owner_url: str, passwords: Path) -> dict[str, str]:
@@ -56,8 +56,18 @@ def ensure_roles(owner_url: str, passwords: Path) -> dict[str, str]:
     return urls
 
 
+def check_durable(owner_url: str) -> None:
+    """Raise UnsafeDatabase when the server may lose what it has acknowledged."""
+    wanted = {"fsync": "on", "full_page_writes": "on"}
+    with psycopg.connect(_dsn(owner_url)) as connection:
+        for setting, value in wanted.items():
+            row = connection.execute("SELECT current_setting(%s)", [setting]).fetchone()
+            if row != (value,):
+                raise UnsafeDatabase(f"the database runs with {setting} off: it could lose money")
+
+
 def check_login(url: str) -> None:
-    """Raise UnsafeRole when the login is a superuser, bypasses row security or owns a table."""
+    """Raise UnsafeDatabase when the login is a superuser, bypasses row security or owns a table."""
     with psycopg.connect(_dsn(url)) as connection:
         row = connection.execute(
             "SELECT rolsuper OR rolbypassrls OR EXISTS"
@@ -65,7 +75,7 @@ def check_login(url: str) -> None:
             " FROM pg_roles r WHERE rolname = current_user"
         ).fetchone()
     if row is None or row[0]:
-        raise UnsafeRole("the product's database login must own nothing and obey row security")
+        raise UnsafeDatabase("the product's database login must own nothing and obey row security")
 
 
 def _ensure_role(connection: psycopg.Connection[Any], role: str) -> None:

@@ -3,27 +3,29 @@
 from email.utils import parseaddr
 
 from app.core import clock
-from app.documents.storage import Storage
 from app.extensions import bound, reading, runtime, transaction
 from app.mail import sending
 from app.mail.messages import Party
+from jobs import sweep
 
 
 def send() -> None:
     """Send the due mails of every merchant that has some; each is its own small flow."""
     with reading() as session:
         merchants = sending.due_merchants(session, now=clock.now())
+    sweep.for_each(merchants, _send_all)
+
+
+def _send_all(merchant_id: int) -> None:
     name, address = parseaddr(runtime().settings.mail_from)
-    storage: Storage = runtime().storage
-    for merchant_id in merchants:
-        with transaction(merchant_id) as session:
-            due = sending.list_due(session, now=clock.now())
-        for mail_id in due:
-            sending.send_mail(
-                bound(merchant_id),
-                runtime().mailer,
-                mail_id,
-                sender=Party(name, address),
-                read_file=storage.read,
-                now=clock.now(),
-            )
+    with transaction(merchant_id) as session:
+        due = sending.list_due(session, now=clock.now())
+    for mail_id in due:
+        sending.send_mail(
+            bound(merchant_id),
+            runtime().mailer,
+            mail_id,
+            sender=Party(name, address),
+            read_file=runtime().storage.read,
+            now=clock.now(),
+        )

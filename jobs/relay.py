@@ -1,41 +1,53 @@
 """From the outbox to the queue, and from the queue to the function that is owed."""
 
+from datetime import datetime
+from functools import partial
+
 import structlog
 
 from app.core import clock, outbox
 from app.core.ids import Prefix, find_merchant, read, show, show_merchant
 from app.extensions import reading, runtime, transaction
+from jobs import sweep
 from jobs.tasks import QUEUES, TASKS
+
+FAILURE_SECONDS = 86_400
+"""How long the queue remembers a failed try; the outbox remembers the job for good."""
 
 log = structlog.get_logger()
 
 
-def relay() -> int:
-    """Claim every due job of every merchant and put it on its queue; return how many.
+def relay() -> None:
+    """Hand every due job of every merchant over to its queue."""
+    hand_over(now=clock.now())
+
+
+def hand_over(*, now: datetime) -> None:
+    """Claim what is due at `now` and put it on its queue, merchant after merchant.
 
     Only ids go over the queue. A claim is a lease: a job that never reports back is due again.
     """
-    now = clock.now()
     with reading() as session:
         merchants = outbox.due_merchants(session, now=now)
-    count = 0
-    for merchant_id in merchants:
-        with transaction(merchant_id) as session:
-            claimed = [
-                (show(Prefix.OUTBOX, job.id), job.task, job.attempts)
-                for job in outbox.claim(session, now=now)
-            ]
-        merchant = show_merchant(merchant_id)
-        for job, task, attempt in claimed:
-            runtime().queue(QUEUES.get(task, "default")).enqueue(
-                "jobs.relay.run",
-                kwargs={"merchant": merchant, "job": job},
-                job_id=f"{merchant}-{job}-{attempt}",
-                result_ttl=0,
-                job_timeout=300,
-            )
-        count += len(claimed)
-    return count
+    sweep.for_each(merchants, partial(_hand_over, now=now))
+
+
+def _hand_over(merchant_id: int, *, now: datetime) -> None:
+    with transaction(merchant_id) as session:
+        claimed = [
+            (show(Prefix.OUTBOX, job.id), job.task, job.attempts)
+            for job in outbox.claim(session, now=now)
+        ]
+    merchant = show_merchant(merchant_id)
+    for job, task, attempt in claimed:
+        runtime().queue(QUEUES.get(task, "default")).enqueue(
+            "jobs.relay.run",
+            kwargs={"merchant": merchant, "job": job},
+            job_id=f"{merchant}-{job}-{attempt}",
+            result_ttl=0,
+            failure_ttl=FAILURE_SECONDS,
+            job_timeout=300,
+        )
 
 
 def run(*, merchant: str, job: str) -> None:

@@ -6,7 +6,10 @@ a job must survive is the death of its process, which the outbox handles.
 """
 
 import sys
+import time
 
+import redis
+import structlog
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
@@ -21,6 +24,7 @@ def main(queue: str = "default") -> None:
     """Work until told to stop; the job at hand is finished first."""
     app = create_app(login="worker")
     with app.app_context():
+        _await_queue()
         worker = SimpleWorker(
             [queue],
             connection=runtime().redis,
@@ -29,6 +33,18 @@ def main(queue: str = "default") -> None:
             maintenance_interval=MAINTENANCE_SECONDS,
         )
         worker.work(logging_level="WARNING")
+
+
+def _await_queue() -> None:
+    """Wait for as long as the queue is away: that is an outage, and no reason to crash."""
+    while True:
+        try:
+            runtime().redis.ping()
+        except redis.ConnectionError:
+            structlog.get_logger().warning("the queue does not answer; trying again")
+            time.sleep(1)
+        else:
+            return
 
 
 if __name__ == "__main__":

@@ -9,7 +9,14 @@ found again by their socket, never by a pid file.
 """
 
 from app.embedded.postgres import DURABLE, THROWAWAY, Postgres
-from app.embedded.service import EmbeddedError, Service, command_of, die_with_parent, locked
+from app.embedded.service import (
+    EmbeddedError,
+    Service,
+    command_of,
+    die_with_parent,
+    group_of,
+    locked,
+)
 from app.embedded.valkey import Valkey
 
 __all__ = [
@@ -21,5 +28,6 @@ __all__ = [
     "Valkey",
     "command_of",
     "die_with_parent",
+    "group_of",
     "locked",
 ]

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,7 @@ SERVICE_USER = "buffmoney"
 DATABASE = "buffmoney"
 _GIGABYTE = 1 << 30
 _RECOVERY_SECONDS = 120.0  # a hard kill under load is replayed from the log first
+_STOPPING_SECONDS = 20.0
 
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -46,6 +48,7 @@ class Postgres(Service):
             self._leave_root()
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.socket_dir = short_path(self.data)
+        self.socket = self.socket_dir / ".s.PGSQL.5432"
         if self.drop:
             for folder in (self.data, self.socket_dir):
                 os.chown(folder, self.drop["user"], self.drop["group"])
@@ -64,6 +67,7 @@ class Postgres(Service):
                 self._init()
             self._write_hba()
             if not self.is_ready():
+                self._await_old()
                 self._remove_stale()
                 options = {
                     "listen_addresses": "",
@@ -131,12 +135,19 @@ class Postgres(Service):
             if self.drop:
                 os.chown(path, self.drop["user"], self.drop["group"])
 
+    def _await_old(self) -> None:
+        """Wait for a server of this folder that no longer listens but has not ended yet."""
+        path = self.data / "postmaster.pid"
+        deadline = time.monotonic() + _STOPPING_SECONDS
+        while (pid := _first_pid(path)) and self._is_ours(pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
     def _remove_stale(self) -> None:
         """Remove pid and socket files whose pid is no PostgreSQL of this very folder."""
         for path in (self.data / "postmaster.pid", self.socket_dir / ".s.PGSQL.5432.lock"):
-            if path.exists() and not self._is_ours(int(path.read_text().split()[0])):
+            if path.exists() and not self._is_ours(_first_pid(path)):
                 path.unlink()
-                (self.socket_dir / ".s.PGSQL.5432").unlink(missing_ok=True)
+                self.socket.unlink(missing_ok=True)
 
     def _is_ours(self, pid: int) -> bool:
         command = command_of(pid)
@@ -160,6 +171,13 @@ class Postgres(Service):
     def _reaches(self, flag: str, path: Path) -> bool:
         test = ["/usr/bin/test", flag, str(path)]
         return subprocess.run(test, check=False, **self.drop).returncode == 0  # noqa: S603
+
+
+def _first_pid(path: Path) -> int:
+    """Return the pid a lock file names; 0 when there is none, or no file any more."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(path.read_text().split()[0])
+    return 0
 
 
 def _tuned() -> dict[str, str]:

@@ -1,0 +1,151 @@
+"""The product as a process: started, killed and watched from outside, through Linux's /proc."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from app.config import ROOT
+
+CHILDREN = {
+    "simulator": "app.simulator",
+    "web": "granian",
+    "worker": "jobs.worker default",
+    "webhooks": "jobs.worker webhooks",
+    "documents": "jobs.worker documents",
+    "ticker": "jobs.ticker",
+    "postgres": "bin/postgres",
+    "valkey": "valkey-server",
+}
+"""What tells each child's command line from the others'."""
+
+_INHERITED = ("PATH", "HOME", "LANG", "USER", "LOGNAME", "TMPDIR")
+
+
+class Product:
+    """`python -m app` in a folder of its own, on ports of its own."""
+
+    def __init__(self, **settings: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="product-"))
+        self.folder.chmod(0o755)  # the account that PostgreSQL runs as when we are root goes in
+        self.port = free_port()
+        self.settings = settings
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        own = {"INSTANCE_DIR": str(self.folder), "PORT": str(self.port), "WEB_CONCURRENCY": "1"}
+        return kept | own | self.settings
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "supervisor.log").read_text()
+
+    def start(self) -> None:
+        with (self.folder / "supervisor.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "app"],
+                env=dict(self.environment),
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+            )
+
+    def start_and_wait(self, seconds: float = 60) -> None:
+        self.start()
+        self.wait_until(self.is_ready, seconds)
+
+    def wait_until(self, is_so: Callable[[], object], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not is_so():
+            assert time.monotonic() < deadline, f"not in {seconds} s:\n{self.log[-3000:]}"
+            time.sleep(0.05)
+
+    def is_ready(self) -> bool:
+        with contextlib.suppress(URLError, OSError):
+            urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5).close()
+            return True
+        return False
+
+    def child(self, name: str) -> int:
+        """Return the pid of a child of the supervisor, 0 while there is none."""
+        assert self.process
+        for pid in _pids():
+            if _parent(pid) == self.process.pid and CHILDREN[name] in _command(pid):
+                return pid
+        return 0
+
+    def kill(self, name: str) -> int:
+        """Kill a child as hard as it goes and return the pid it had."""
+        pid = self.child(name)
+        assert pid, f"{name} does not run:\n{self.log[-3000:]}"
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the supervisor alone."""
+        assert self.process
+        self.process.send_signal(number)
+
+    def exit_status(self, seconds: float) -> int:
+        """Wait for the supervisor to end and return its status."""
+        assert self.process
+        return self.process.wait(seconds)
+
+    def processes(self) -> list[str]:
+        """Return the command lines of everything that still runs for this folder."""
+        return [_command(pid) for pid in _pids() if self._is_ours(pid)]
+
+    def end(self) -> None:
+        """Stop the product, whatever state a test left it in, and throw its data away."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(60)
+        self.wait_until(lambda: not self.processes(), 30)
+        shutil.rmtree(self.folder)
+
+    def _is_ours(self, pid: int) -> bool:
+        mark = str(self.folder)
+        with contextlib.suppress(OSError):
+            if f"INSTANCE_DIR={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes():
+                return bool(_command(pid))
+        with contextlib.suppress(OSError):
+            if str(Path(f"/proc/{pid}/cwd").readlink()).startswith(mark):
+                return bool(_command(pid))
+        return mark in _command(pid)
+
+
+def free_port() -> int:
+    """Return a port that is free and whose successor, the simulator's, is free too."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as first:
+            port: int = first.getsockname()[1]
+            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
+                return port
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ").strip()
+    return ""
+
+
+def _parent(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        # The name in parentheses may hold anything; what follows it has fixed places.
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0

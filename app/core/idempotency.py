@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Text, delete, select, text
+from sqlalchemy import Text, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -18,6 +18,20 @@ from app.core.errors import Conflict, Invalid
 
 LIFETIME = timedelta(hours=24)
 _LOCK_NOT_AVAILABLE = "55P03"
+
+_TAKE = """
+INSERT INTO idempotency_records AS record (merchant_id, key, fingerprint, created_at)
+VALUES (%(merchant)s, %(key)s, %(fingerprint)s, %(now)s)
+ON CONFLICT (merchant_id, key) DO UPDATE
+   SET fingerprint = excluded.fingerprint, created_at = excluded.created_at,
+       status = NULL, content_type = NULL, body = NULL
+ WHERE record.created_at <= %(forgotten)s
+RETURNING key
+"""
+_FINISH = """
+UPDATE idempotency_records SET status = %(status)s, content_type = %(type)s, body = %(body)s
+ WHERE merchant_id = %(merchant)s AND key = %(key)s
+"""
 
 
 class KeyReused(Invalid):
@@ -66,27 +80,24 @@ def begin(session: Session, key: str, print_: bytes, *, now: datetime) -> Answer
     Raises KeyReused when the key came with another request and StillRunning when the first one
     has not committed. A record older than 24 hours is forgotten.
     """
-    merchant_id = merchant_of(session)
-    session.execute(
-        delete(IdempotencyRecord).where(
-            IdempotencyRecord.merchant_id == merchant_id,
-            IdempotencyRecord.key == key,
-            IdempotencyRecord.created_at <= now - LIFETIME,
-        )
-    )
-    session.execute(text("SET LOCAL lock_timeout = '50ms'"))
+    run = session.connection().exec_driver_sql  # this stands before every write of the API
+    run("SET LOCAL lock_timeout = '50ms'")
     try:
-        taken = session.execute(
-            insert(IdempotencyRecord)
-            .values(merchant_id=merchant_id, key=key, fingerprint=print_, created_at=now)
-            .on_conflict_do_nothing()
-            .returning(IdempotencyRecord.key)
+        taken = run(
+            _TAKE,
+            {
+                "merchant": merchant_of(session),
+                "key": key,
+                "fingerprint": print_,
+                "now": now,
+                "forgotten": now - LIFETIME,
+            },
         ).first()
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
             raise StillRunning("the first request with this Idempotency-Key still runs") from error
         raise
-    session.execute(text("SET LOCAL lock_timeout = '3s'"))
+    run("SET LOCAL lock_timeout = '3s'")
     if taken:
         return None
     known = find(session, key, print_, now=now)
@@ -134,9 +145,16 @@ def keep(session: Session, key: str, print_: bytes, *, answer: Answer, now: date
 
 def finish(session: Session, key: str, answer: Answer) -> None:
     """Store the answer beside the effect, in the same transaction."""
-    record = session.get_one(IdempotencyRecord, (merchant_of(session), key))
-    record.status, record.content_type = answer.status, answer.content_type
-    record.body = answer.body
+    session.connection().exec_driver_sql(
+        _FINISH,
+        {
+            "merchant": merchant_of(session),
+            "key": key,
+            "status": answer.status,
+            "type": answer.content_type,
+            "body": answer.body,
+        },
+    )
 
 
 def purge(session: Session, *, now: datetime) -> int:

@@ -46,9 +46,13 @@ def test_a_key_is_forgotten_after_a_day(session: Session) -> None:
 
 
 def test_a_request_that_failed_leaves_its_key_free(transaction: Transaction) -> None:
-    with pytest.raises(ZeroDivisionError), transaction() as session:
-        idempotency.begin(session, "key", REQUEST, now=NOON)
-        raise ZeroDivisionError
+    def crash() -> None:
+        with transaction() as session:
+            idempotency.begin(session, "key", REQUEST, now=NOON)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        crash()
 
     with transaction() as session:
         assert idempotency.begin(session, "key", OTHER, now=NOON) is None

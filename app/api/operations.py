@@ -1,15 +1,17 @@
 """One declaration is the route, its validation, its scope, its idempotency and its spec.
 
-A view gets a `Call`, what stood in the path, and its decoded body or query; it returns a Struct.
-Everything it does happens in the one transaction that the declaration opens, together with the
-record of its idempotency key. A `flow` opens its own transactions, because it asks a channel.
+A view gets a `Call`, the ids that stood in the path, and its decoded body or query; it returns a
+Struct. Everything it does happens in the one transaction that the declaration opens, together
+with the record of its idempotency key. A `flow` opens its own transactions, because it asks a
+channel or a storage.
 """
 
+import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import wraps
+from functools import cached_property, partial, wraps
 from typing import Any
 
 import msgspec
@@ -17,17 +19,25 @@ from flask import Blueprint, Response, request
 from sqlalchemy.orm import Session
 
 from app.api import problems
-from app.core import clock, idempotency
+from app.core import clock, idempotency, ids
 from app.core.db import Transaction
 from app.core.errors import Invalid, Refusal
 from app.core.idempotency import Answer
-from app.extensions import bound, runtime, transaction
+from app.core.ids import Prefix
+from app.extensions import bound, limiter, runtime, transaction
 from app.identity import clocks, keys
 from app.identity.models import Merchant, Scope
 
 JSON = "application/json"
+RATE_LIMIT = "200/second"
+"""How many calls one API key may make, over all operations."""
+
+_KEY_HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_ID = re.compile(r"<([a-z_]+)_id>")
+_AT = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
+_KEYED = re.compile(r"(?P<field>\w+)\[\.\.\.\](?P<rest>.*)")
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class InvalidBody(Invalid):
@@ -59,31 +69,48 @@ class Call:
 
 @dataclass(frozen=True)
 class Operation:
-    """What is declared of one route; the spec is written from it."""
+    """What is declared of one route; the spec is written from it.
+
+    `reads` decodes a body that one decoder of `body` would judge too harshly. What answers
+    another `media` type than JSON returns bytes.
+    """
 
     view: Callable[..., Any]
     rule: str
     method: str
     scope: Scope
+    tag: str
     body: Any
+    reads: Callable[[bytes], Any]
     query: Any
     returns: Any
+    media: str
     status: int
     errors: tuple[int, ...]
     is_flow: bool
-    tag: str
+    example: Any
+
+    @property
+    def name(self) -> str:
+        return self.view.__name__
 
     @property
     def is_write(self) -> bool:
         return self.method != "GET"
 
+    @cached_property
+    def path_ids(self) -> dict[str, Prefix]:
+        """What kind of row each part of the path names: `<invoice_id>` an invoice."""
+        return {f"{noun}_id": Prefix[noun.upper()] for noun in _ID.findall(self.rule)}
+
 
 class Api:
-    """The operations of one dialect."""
+    """The operations of one dialect. `spell` writes a field's name as the dialect does."""
 
-    def __init__(self, name: str, *, prefix: str) -> None:
+    def __init__(self, name: str, *, prefix: str, spell: Callable[[str], str]) -> None:
         self.name = name
         self.prefix = prefix
+        self.spell = spell
         self.operations: list[Operation] = []
 
     def route(  # noqa: PLR0913  # a declaration is a list of facts
@@ -92,13 +119,16 @@ class Api:
         rule: str,
         *,
         scope: Scope,
-        returns: Any,
         tag: str,
+        returns: Any,
         body: Any = None,
+        reads: Callable[[bytes], Any] | None = None,
         query: Any = None,
+        media: str = JSON,
         status: int = 200,
         errors: tuple[int, ...] = (),
         flow: bool = False,
+        example: Any = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Declare the operation that the decorated view performs."""
 
@@ -109,13 +139,16 @@ class Api:
                     rule=rule,
                     method=method,
                     scope=scope,
+                    tag=tag,
                     body=body,
+                    reads=reads or partial(read_json, msgspec.json.Decoder(body)),
                     query=query,
                     returns=returns,
+                    media=media,
                     status=status,
                     errors=errors,
                     is_flow=flow,
-                    tag=tag,
+                    example=example,
                 )
             )
             return view
@@ -125,48 +158,67 @@ class Api:
     def blueprint(self) -> Blueprint:
         """Return the door with every operation behind its declaration."""
         door = Blueprint(self.name, __name__, url_prefix=self.prefix)
+        limit = limiter.shared_limit(RATE_LIMIT, scope=self.name, key_func=_caller)
         for operation in self.operations:
             door.add_url_rule(
                 operation.rule,
-                operation.view.__name__,
-                _perform(operation),
+                operation.name,
+                limit(_perform(operation)),
                 methods=[operation.method],
+                provide_automatic_options=False,
             )
-        door.register_error_handler(Refusal, problems.answer_refusal)
+        answer = partial(problems.answer_refusal, spell=self.spell)
+        door.register_error_handler(Refusal, answer)
         return door
 
 
 def _perform(operation: Operation) -> Callable[..., Response]:
-    body = msgspec.json.Decoder(operation.body) if operation.body is not None else None
+    perform_in = _in_its_own_transactions if operation.is_flow else _in_one_transaction
 
     @wraps(operation.view)
     def perform(**path: str) -> Response:
-        claim = _bearer()
-        with transaction(claim.merchant_id) as session:
-            call = _authenticate(session, claim, operation.scope)
-            key = _idempotency_key() if operation.is_write else None
-            print_ = _fingerprint()
-            if key and not operation.is_flow:
-                before = idempotency.begin(session, key, print_, now=call.real_now)
-            elif key:
-                before = idempotency.find(session, key, print_, now=call.real_now)
-            else:
-                before = None
-            if before:
-                return _respond(before, replayed=True)
-            arguments = _arguments(operation, body, path)
-            if not operation.is_flow:
-                answer = _encode(operation, operation.view(call, **arguments))
-                if key:
-                    idempotency.finish(session, key, answer)
-                return _respond(answer)
-        answer = _encode(operation, operation.view(call, **arguments))
-        if key:
-            with transaction(claim.merchant_id) as session:
-                idempotency.keep(session, key, print_, answer=answer, now=call.real_now)
-        return _respond(answer)
+        return perform_in(operation, _bearer(), path)
 
     return perform
+
+
+def _in_one_transaction(operation: Operation, claim: keys.Claim, path: dict[str, str]) -> Response:
+    """Perform it so that the effect and the record of its key commit together, or neither."""
+    with transaction(claim.merchant_id) as session:
+        call = _authenticate(session, claim, operation.scope)
+        key = _idempotency_key(operation)
+        if key:
+            before = idempotency.begin(session, key, _fingerprint(), now=call.real_now)
+            if before:
+                return _replay(call, key, before)
+        answer = _answer(operation, call, path)
+        if key:
+            idempotency.finish(session, key, _sealed(call, key, answer))
+    return _respond(answer)
+
+
+def _in_its_own_transactions(
+    operation: Operation, claim: keys.Claim, path: dict[str, str]
+) -> Response:
+    """Perform what can not be one transaction; repeating it is harmless by itself."""
+    with transaction(claim.merchant_id) as session:
+        call = _authenticate(session, claim, operation.scope)
+        key = _idempotency_key(operation)
+        if key:
+            before = idempotency.find(session, key, _fingerprint(), now=call.real_now)
+            if before:
+                return _replay(call, key, before)
+    answer = _answer(operation, call, path)
+    if key:
+        sealed = _sealed(call, key, answer)
+        with call.transaction() as session:
+            idempotency.keep(session, key, _fingerprint(), answer=sealed, now=call.real_now)
+    return _respond(answer)
+
+
+def _caller() -> str:
+    """Name who is limited: by the hash of the whole key, so that its prefix alone blocks nobody."""
+    return hashlib.sha256(request.headers.get("Authorization", "").encode()).hexdigest()
 
 
 def _bearer() -> keys.Claim:
@@ -186,32 +238,32 @@ def _authenticate(session: Session, claim: keys.Claim, scope: Scope) -> Call:
     return Call(merchant, session, bound(claim.merchant_id), now=now, real_now=real_now)
 
 
-def _idempotency_key() -> str | None:
-    given = request.headers.getlist("Idempotency-Key")
-    if not given:
+def _idempotency_key(operation: Operation) -> str | None:
+    given = request.headers.get(_KEY_HEADER)
+    if given is None or not operation.is_write:
         return None
-    if len(given) > 1 or not _KEY.fullmatch(given[0]):
-        raise InvalidIdempotencyKey(
-            "Idempotency-Key must be 1 to 255 visible ASCII characters", path="Idempotency-Key"
-        )
-    return given[0]
+    if not _KEY.fullmatch(given):
+        raise InvalidIdempotencyKey("must be 1 to 255 visible ASCII characters", path=_KEY_HEADER)
+    return given
 
 
 def _fingerprint() -> bytes:
     return idempotency.fingerprint(request.method, request.full_path, request.get_data())
 
 
-def _arguments(
-    operation: Operation, body: "msgspec.json.Decoder[Any] | None", path: Mapping[str, str]
-) -> dict[str, Any]:
-    arguments: dict[str, Any] = dict(path)
+def _answer(operation: Operation, call: Call, path: dict[str, str]) -> Answer:
+    arguments: dict[str, Any] = {
+        name: ids.read(operation.path_ids[name], text) for name, text in path.items()
+    }
     if operation.query is not None:
         arguments["query"] = _read_query(operation.query)
-    if body is not None:
+    if operation.body is not None:
         if request.mimetype != JSON:
             raise problems.WrongMediaType(f"send the body as {JSON}")
-        arguments["body"] = read_json(body, request.get_data())
-    return arguments
+        arguments["body"] = operation.reads(request.get_data())
+    result = operation.view(call, **arguments)
+    body = msgspec.json.encode(result) if operation.media == JSON else result
+    return Answer(operation.status, operation.media, body)
 
 
 def read_json(decoder: "msgspec.json.Decoder[Any]", raw: bytes) -> Any:
@@ -219,34 +271,73 @@ def read_json(decoder: "msgspec.json.Decoder[Any]", raw: bytes) -> Any:
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
-        raise _invalid(error) from error
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise explain(error, _parse(raw), decoder.type) from error
+    except _UNREADABLE as error:
+        raise problems.UnreadableBody("the body is not JSON in UTF-8") from error
+
+
+def explain(error: msgspec.ValidationError, document: Any, kind: Any) -> InvalidBody:
+    """Return the refusal of a document that is no `kind`, with the path of the wrong field."""
+    message = str(error)
+    found = _AT.search(message)
+    path = found["path"] if found else ""
+    keyed = _KEYED.fullmatch(path)
+    if keyed:
+        key = _find_key(message, document[keyed["field"]], field=keyed["field"], kind=kind)
+        path = f"{keyed['field']}.{key}{keyed['rest']}"
+    return InvalidBody(_AT.sub("", message), path=path)
+
+
+def _find_key(message: str, entries: dict[str, Any], *, field: str, kind: Any) -> str:
+    """Return the key of an object that `message` is about: in the path it is `[...]` for any."""
+    for key, value in entries.items():
+        try:
+            msgspec.convert({field: {key: value}}, kind)
+        except msgspec.ValidationError as error:
+            if str(error) == message:
+                return key
+    raise KeyError(message)
+
+
+def _parse(raw: bytes) -> Any:
+    """Parse the whole of a body: validation ends at the first wrong field, which may be early."""
+    try:
+        return msgspec.json.decode(raw)
+    except _UNREADABLE as error:
         raise problems.UnreadableBody("the body is not JSON in UTF-8") from error
 
 
 def _read_query(kind: Any) -> Any:
-    repeated = [name for name, values in request.args.lists() if len(values) > 1]
-    if repeated:
-        raise InvalidBody(f"`{repeated[0]}` was given more than once", path=repeated[0])
+    given = request.args.to_dict()
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise InvalidBody("was given more than once", path=name)
+        if "\0" in values[0]:
+            raise InvalidBody("must not hold control characters", path=name)
     try:
-        return msgspec.convert(request.args.to_dict(), kind, strict=False)
+        return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise _invalid(error) from error
+        raise explain(error, given, kind) from error
 
 
-def _invalid(error: msgspec.ValidationError) -> InvalidBody:
-    message = str(error)
-    found = _AT.search(message)
-    return InvalidBody(_AT.sub("", message), path=found["path"] if found else "")
+def _sealed(call: Call, key: str, answer: Answer) -> Answer:
+    """Return the answer as it is kept: it may hold a secret that is shown once."""
+    text = runtime().keyring.seal(answer.body.decode(), _place(call, key))
+    return Answer(answer.status, answer.content_type, text.encode())
 
 
-def _encode(operation: Operation, result: Any) -> Answer:
-    return Answer(operation.status, JSON, msgspec.json.encode(result))
+def _replay(call: Call, key: str, sealed: Answer) -> Response:
+    text = runtime().keyring.unseal(sealed.body.decode(), _place(call, key))
+    response = _respond(Answer(sealed.status, sealed.content_type, text.encode()))
+    response.headers["Idempotent-Replayed"] = "true"
+    return response
 
 
-def _respond(answer: Answer, *, replayed: bool = False) -> Response:
+def _place(call: Call, key: str) -> str:
+    return f"idempotency_records.body/{call.merchant_id}/{key}"
+
+
+def _respond(answer: Answer) -> Response:
     response = Response(answer.body, answer.status, content_type=answer.content_type)
     response.headers["Cache-Control"] = "no-store"
-    if replayed:
-        response.headers["Idempotent-Replayed"] = "true"
     return response

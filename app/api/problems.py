@@ -1,5 +1,7 @@
 """Refusals as RFC 9457 problems: `application/problem+json` with a stable `code`."""
 
+from collections.abc import Callable
+
 import msgspec
 from flask import Response, g
 from werkzeug.exceptions import HTTPException
@@ -73,10 +75,13 @@ _STATUS: list[tuple[type[Refusal], int]] = [
 ]
 
 
-def answer_refusal(refusal: Refusal) -> Response:
-    """Answer a refusal of a room or of the door itself."""
+def answer_refusal(refusal: Refusal, *, spell: Callable[[str], str]) -> Response:
+    """Answer a refusal of a room or of the door itself.
+
+    Rooms name a field as the code does; `spell` writes that path as the caller's dialect does.
+    """
     status = next((status for kind, status in _STATUS if isinstance(refusal, kind)), 400)
-    response = _answer(status, refusal.code, detail=str(refusal), path=refusal.path)
+    response = _answer(status, refusal.code, detail=str(refusal), path=spell(refusal.path))
     if status in {409, 503}:
         response.headers["Retry-After"] = str(_RETRY_SECONDS)
     if status == 401:  # noqa: PLR2004  # an HTTP status is its own name

@@ -13,6 +13,7 @@ from app.identity.models import Scope
 
 _REF = "#/components/schemas/{name}"
 _PATH_PARAMETER = re.compile(r"<([a-z_]+)>")
+_ID_PATTERN = "^{prefix}_[0-9a-z]{{13}}$"
 _PROBLEM_JSON = "application/problem+json"
 
 
@@ -23,8 +24,11 @@ def document(apis: Sequence[Api], *, title: str, version: str, server: str) -> d
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for api, operation in operations:
-        path = api.prefix + _PATH_PARAMETER.sub(r"{\1}", operation.rule)
-        paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, schemas)
+        path = api.prefix + _path(api, operation)
+        described = _operation(api, operation, schemas)
+        paths.setdefault(path, {})[operation.method.lower()] = described
+    for query in {operation.query for _, operation in operations} - {None}:
+        del schemas[query.__name__]  # written out as parameters
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
@@ -57,26 +61,36 @@ _IDEMPOTENCY_KEY = {
 }
 
 
+def _path(api: Api, operation: Operation) -> str:
+    return _PATH_PARAMETER.sub(lambda found: "{" + api.spell(found[1]) + "}", operation.rule)
+
+
 def _kinds(operations: Sequence[Operation]) -> list[Any]:
     found: dict[Any, None] = {}
     for operation in operations:
-        for kind in (operation.body, operation.query, operation.returns):
+        returns = operation.returns if operation.media == JSON else None
+        for kind in (operation.body, operation.query, returns):
             if kind is not None:
                 found[kind] = None
     return list(found)
 
 
-def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+def _operation(api: Api, operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     summary, _, description = (inspect.getdoc(operation.view) or "").partition("\n")
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in _PATH_PARAMETER.findall(operation.rule)
+        {
+            "name": api.spell(name),
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "pattern": _ID_PATTERN.format(prefix=prefix)},
+        }
+        for name, prefix in operation.path_ids.items()
     ]
     parameters += _query_parameters(operation.query, schemas)
     if operation.is_write:
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
     described: dict[str, Any] = {
-        "operationId": operation.view.__name__,
+        "operationId": operation.name,
         "summary": summary,
         "tags": [operation.tag],
         "parameters": parameters,
@@ -87,22 +101,24 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if description.strip():
         described["description"] = description.strip()
     if operation.body is not None:
-        content = {JSON: {"schema": _schema(operation.body)}}
-        described["requestBody"] = {"required": True, "content": content}
+        content = {"schema": _schema(operation.body)}
+        if operation.example is not None:
+            content["example"] = operation.example
+        described["requestBody"] = {"required": True, "content": {JSON: content}}
     return described
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    statuses = {401, 403, *operation.errors}
+    statuses = {401, 403, 429, *operation.errors}
     if operation.is_write:
         statuses |= {400, 409, 413, 415, 422}
-    if operation.query is not None or "<" in operation.rule:
-        statuses |= {404, 422} if "<" in operation.rule else {422}
+    if operation.query is not None:
+        statuses.add(422)
+    if operation.path_ids:
+        statuses.add(404)
+    content = {"schema": _schema(operation.returns)} if operation.media == JSON else {}
     responses: dict[str, Any] = {
-        str(operation.status): {
-            "description": "Done",
-            "content": {JSON: {"schema": _schema(operation.returns)}},
-        }
+        str(operation.status): {"description": "Done", "content": {operation.media: content}}
     }
     for status in sorted(statuses):
         responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}

@@ -1,6 +1,34 @@
 """`/api/v1`: camelCase, problem+json, cursors. One module a resource."""
 
+from app.api.v1 import (
+    checkout,
+    contracts,
+    customers,
+    invoices,
+    ledger,
+    metrics,
+    products,
+    rate_cards,
+    sandbox,
+    usage,
+    webhooks,
+)
 from app.api.v1.base import API
 from app.api.v1.document import document, spec
 
-__all__ = ["API", "document", "spec"]
+__all__ = [
+    "API",
+    "checkout",
+    "contracts",
+    "customers",
+    "document",
+    "invoices",
+    "ledger",
+    "metrics",
+    "products",
+    "rate_cards",
+    "sandbox",
+    "spec",
+    "usage",
+    "webhooks",
+]

@@ -1,0 +1,262 @@
+"""Invoices: what a period came to, line by line, and what is collected and settled for it."""
+
+from datetime import date, datetime
+from typing import Any
+
+from app.api.operations import Call
+from app.api.v1.base import (
+    API,
+    Amount,
+    DecimalText,
+    In,
+    Listing,
+    Out,
+    PageQuery,
+    utc,
+    utc_or_none,
+)
+from app.billing import collection, queries
+from app.billing.models import FxSnapshot, Invoice, InvoiceLine, InvoiceStatus
+from app.core.decimals import plain
+from app.core.errors import NotFound
+from app.core.ids import Prefix, read, show
+from app.core.language import Language
+from app.core.money import Currency, Money
+from app.customers import queries as customers
+from app.documents import store
+from app.documents.models import DocumentKind
+from app.extensions import runtime
+from app.identity.models import Scope
+
+TAG = "Invoices"
+
+
+class DocumentNotReady(NotFound):
+    code = "document_not_ready"
+
+
+class InvoiceQuery(PageQuery, kw_only=True):
+    status: InvoiceStatus | None = None
+    customer_id: str | None = None
+    contract_id: str | None = None
+    q: str = ""
+
+
+class VoidIn(In):
+    """Why the invoice is cancelled; the reason is kept."""
+
+    reason: str
+
+
+class PdfQuery(In, kw_only=True):
+    """Which document: the invoice as issued, or the receipt once it is paid."""
+
+    kind: DocumentKind = DocumentKind.INVOICE_PDF
+    language: Language | None = None
+
+
+class FxOut(Out):
+    """The rates locked at finalisation: CNY per unit, with the spread already in them."""
+
+    publisher: str
+    published_at: datetime
+    spread_bps: int
+    pricing_rate: DecimalText
+    settlement_rate: DecimalText
+
+    @classmethod
+    def of(cls, locked: FxSnapshot) -> "FxOut":
+        return cls(
+            publisher=locked.publisher,
+            published_at=utc(locked.published_at),
+            spread_bps=locked.spread_bps,
+            pricing_rate=plain(locked.pricing_rate),
+            settlement_rate=plain(locked.settlement_rate),
+        )
+
+
+class InvoiceOut(Out):
+    """An invoice. A draft has no number yet, and of its amounts the subtotal so far.
+
+    `subtotal` is in the pricing currency, `collection` is what the customer pays, `platformFee`
+    our part of it and `settlement` what you are owed.
+    """
+
+    id: str
+    number: str | None
+    status: InvoiceStatus
+    customer_id: str
+    contract_id: str
+    rate_card_version_id: str
+    period_from: date
+    period_to: date
+    subtotal: Amount
+    collection: Amount | None
+    platform_fee: Amount | None
+    settlement: Amount | None
+    fx: FxOut | None
+    created_at: datetime
+    finalized_at: datetime | None
+    due_at: datetime | None
+    paid_at: datetime | None
+    voided_at: datetime | None
+    void_reason: str | None
+
+    @classmethod
+    def of(cls, invoice: Invoice) -> "InvoiceOut":
+        return cls(**_fields(invoice))
+
+
+class TierOut(Out):
+    """The part of a quantity that fell in one tier; its price and amount in exact minor units."""
+
+    above: DecimalText
+    up_to: DecimalText | None
+    quantity: DecimalText
+    unit_price: DecimalText
+    flat_fee: DecimalText
+    amount: DecimalText
+
+
+class InvoiceLineOut(Out):
+    """One metric of an invoice. Usage without a price is a line of zero that is not priced."""
+
+    metric: str
+    description: str
+    unit: str
+    quantity: DecimalText
+    events: int
+    amount: Amount
+    is_priced: bool
+    tiers: list[TierOut]
+
+    @classmethod
+    def of(cls, line: InvoiceLine, currency: Currency) -> "InvoiceLineOut":
+        return cls(
+            metric=line.metric_code,
+            description=line.description,
+            unit=line.unit,
+            quantity=plain(line.quantity),
+            events=line.events,
+            amount=Amount.of(Money(line.amount_minor, currency)),
+            is_priced=line.is_priced,
+            tiers=[TierOut(**tier) for tier in line.tiers],
+        )
+
+
+class InvoiceWithLines(InvoiceOut):
+    """An invoice with the working of its amount."""
+
+    lines: list[InvoiceLineOut]
+
+
+class InvoiceList(Listing[InvoiceOut]):
+    """A page of invoices, newest first."""
+
+
+@API.route(
+    "GET",
+    "/invoices",
+    scope=Scope.INVOICE_READ,
+    tag=TAG,
+    query=InvoiceQuery,
+    returns=InvoiceList,
+    errors=(404,),
+)
+def list_invoices(call: Call, query: InvoiceQuery) -> Listing[InvoiceOut]:
+    """List invoices; `q` is a part of the number."""
+    page = queries.list_invoices(
+        call.session,
+        status=query.status,
+        customer_id=read(Prefix.CUSTOMER, query.customer_id) if query.customer_id else None,
+        contract_id=read(Prefix.CONTRACT, query.contract_id) if query.contract_id else None,
+        q=query.q,
+        **query.page,
+    )
+    return InvoiceList.of(page, InvoiceOut.of)
+
+
+@API.route(
+    "GET",
+    "/invoices/<invoice_id>",
+    scope=Scope.INVOICE_READ,
+    tag=TAG,
+    returns=InvoiceWithLines,
+)
+def get_invoice(call: Call, invoice_id: int) -> InvoiceWithLines:
+    """Return an invoice with its lines."""
+    invoice = queries.get_invoice(call.session, invoice_id)
+    lines = [
+        InvoiceLineOut.of(line, invoice.currency)
+        for line in queries.lines_of(call.session, invoice)
+    ]
+    return InvoiceWithLines(**_fields(invoice), lines=lines)
+
+
+@API.route(
+    "POST",
+    "/invoices/<invoice_id>/void",
+    scope=Scope.INVOICE_WRITE,
+    tag=TAG,
+    body=VoidIn,
+    returns=InvoiceOut,
+    example={"reason": "Sent to the wrong company"},
+)
+def void_invoice(call: Call, invoice_id: int, body: VoidIn) -> InvoiceOut:
+    """Cancel an open invoice: it keeps its number and can no longer be paid."""
+    invoice = collection.lock_invoice(call.session, invoice_id)
+    collection.void(call.session, invoice, reason=body.reason, now=call.now)
+    return InvoiceOut.of(invoice)
+
+
+@API.route(
+    "GET",
+    "/invoices/<invoice_id>/pdf",
+    scope=Scope.INVOICE_READ,
+    tag=TAG,
+    query=PdfQuery,
+    returns=bytes,
+    media="application/pdf",
+    flow=True,
+)
+def get_invoice_pdf(call: Call, invoice_id: int, query: PdfQuery) -> bytes:
+    """Return the document, in the customer's language if none is named.
+
+    Answers 404 `document_not_ready` until it is printed: seconds after the invoice is finalised,
+    or paid.
+    """
+    with call.transaction() as session:
+        invoice = queries.get_invoice(session, invoice_id)
+        customer = customers.get_customer(session, invoice.customer_id)
+        language = query.language or Language(customer.language)
+        document = store.find_document(
+            session, kind=query.kind, subject_id=invoice_id, language=language
+        )
+    if document is None:
+        raise DocumentNotReady("it is not printed yet")
+    return store.read_document(runtime().storage, document)
+
+
+def _fields(invoice: Invoice) -> dict[str, Any]:
+    is_locked = invoice.status is not InvoiceStatus.DRAFT
+    return {
+        "id": show(Prefix.INVOICE, invoice.id),
+        "number": invoice.number,
+        "status": invoice.status,
+        "customer_id": show(Prefix.CUSTOMER, invoice.customer_id),
+        "contract_id": show(Prefix.CONTRACT, invoice.contract_id),
+        "rate_card_version_id": show(Prefix.RATE_CARD_VERSION, invoice.rate_card_version_id),
+        "period_from": invoice.period_from,
+        "period_to": invoice.period_to,
+        "subtotal": Amount.of(invoice.subtotal),
+        "collection": Amount.of(invoice.collection) if is_locked else None,
+        "platform_fee": Amount.of(invoice.platform_fee) if is_locked else None,
+        "settlement": Amount.of(invoice.settlement) if is_locked else None,
+        "fx": FxOut.of(invoice.fx) if invoice.fx else None,
+        "created_at": utc(invoice.created_at),
+        "finalized_at": utc_or_none(invoice.finalized_at),
+        "due_at": utc_or_none(invoice.due_at),
+        "paid_at": utc_or_none(invoice.paid_at),
+        "voided_at": utc_or_none(invoice.voided_at),
+        "void_reason": invoice.void_reason,
+    }

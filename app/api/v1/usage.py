@@ -1,0 +1,319 @@
+"""Usage: events in, each answered for by itself; events and daily totals out."""
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+
+from app.api import problems
+from app.api.operations import Call, explain
+from app.api.v1.base import API, DecimalText, In, Listing, Moment, Out, PageQuery, camel, utc
+from app.core.decimals import plain
+from app.core.errors import Invalid
+from app.core.ids import Prefix, show
+from app.core.paging import Page
+from app.customers import queries as customers
+from app.identity.models import Scope
+from app.metering import ingestion, queries
+from app.metering.events import InvalidEvent, ItemResult, Outcome
+from app.metering.ingestion import MAX_BATCH, MerchantWindow
+from app.metering.models import UsageEvent
+from app.pricing import queries as catalogue
+
+TAG = "Usage"
+LONGEST_SPAN = timedelta(days=400)
+"""How many days of totals one answer holds at most."""
+
+_TAKEN = {Outcome.ACCEPTED, Outcome.DUPLICATE}
+_EXAMPLE = {
+    "events": [
+        {
+            "customerExternalId": "user_42",
+            "idempotencyKey": "evt_abc_1234",
+            "metric": "tokens_input",
+            "quantity": "12500",
+            "occurredAt": "2026-05-25T10:00:00Z",
+            "dimensions": {"model": "gpt-5", "region": "us-east-1"},
+        }
+    ]
+}
+
+
+class BatchTooLarge(Invalid):
+    code = "batch_too_large"
+
+
+class SpanTooLong(Invalid):
+    code = "span_too_long"
+
+
+class UsageEventIn(In):
+    """One measurement. Its `idempotencyKey` is unique within the merchant, for ever."""
+
+    customer_external_id: str
+    idempotency_key: str
+    metric: str
+    quantity: DecimalText | int
+    occurred_at: Moment
+    dimensions: dict[str, str | int | bool] | None = None
+
+
+class UsageBatchIn(In):
+    """Up to 500 events. One that is wrong never refuses the others."""
+
+    events: Annotated[
+        list[UsageEventIn],
+        msgspec.Meta(extra_json_schema={"minItems": 1, "maxItems": MAX_BATCH}),
+    ]
+
+
+class UsageItem(Out, omit_defaults=True):
+    """What became of one event. `code`, `message` and `path` say why, when it was not taken."""
+
+    index: int
+    status: Outcome
+    idempotency_key: str = ""
+    code: str = ""
+    message: str = ""
+    path: str = ""
+
+
+class UsageBatchOut(Out):
+    """What became of a batch; `results` answers for each event, in the order they came."""
+
+    accepted: int
+    duplicates: int
+    rejected: int
+    results: list[UsageItem]
+
+
+class UsageEventQuery(PageQuery, kw_only=True):
+    customer_external_id: str | None = None
+    metric: str | None = None
+    from_at: Moment | None = msgspec.field(default=None, name="from")
+    to_at: Moment | None = msgspec.field(default=None, name="to")
+
+
+class UsageEventOut(Out):
+    """One stored event."""
+
+    id: str
+    customer_external_id: str
+    idempotency_key: str
+    metric: str
+    quantity: DecimalText
+    occurred_at: datetime
+    received_at: datetime
+    dimensions: dict[str, str | int | bool]
+
+
+class UsageEventList(Listing[UsageEventOut]):
+    """A page of events, the last stored first."""
+
+
+class UsageQuery(In, kw_only=True):
+    """Which days: `from` is the first, `to` the first that is left out."""
+
+    from_day: date = msgspec.field(name="from")
+    to_day: date = msgspec.field(name="to")
+    customer_external_id: str | None = None
+    metric: str | None = None
+
+
+class UsageDay(Out):
+    """A metric on one day of the merchant."""
+
+    day: date
+    metric: str
+    quantity: DecimalText
+    events: int
+
+
+class UsageDayList(Listing[UsageDay]):
+    """Each day and metric with usage, the first day first."""
+
+
+class _Batch(In):
+    events: list[Any]
+
+
+_whole = msgspec.json.Decoder(UsageBatchIn)
+
+
+def read_batch(raw: bytes) -> Sequence[UsageEventIn | InvalidEvent]:
+    """Decode a batch at once, and event by event only when something in it is wrong.
+
+    Raises UnreadableBody, InvalidBody and BatchTooLarge for what is wrong with the batch itself.
+    """
+    try:
+        events: Sequence[UsageEventIn | InvalidEvent] = _whole.decode(raw).events
+        _check_size(events)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = _read_leniently(raw).events
+        _check_size(found)
+        events = [_read_event(event) for event in found]
+    except RecursionError as error:
+        raise problems.UnreadableBody("the body is nested too deep") from error
+    return events
+
+
+@API.route(
+    "POST",
+    "/usage-events",
+    scope=Scope.USAGE_WRITE,
+    tag=TAG,
+    body=UsageBatchIn,
+    reads=read_batch,
+    returns=UsageBatchOut,
+    example=_EXAMPLE,
+)
+def ingest_usage_events(call: Call, body: Sequence[UsageEventIn | InvalidEvent]) -> UsageBatchOut:
+    """Store up to 500 usage events, each once.
+
+    Every event is answered for by itself: `accepted`, `duplicate` (stored before, the same),
+    `conflict` (its key was stored with other content, which stays), `late`, `unmatched` (no such
+    customer or metric) or `invalid`. Those that were not taken never hold up the others.
+    """
+    window = MerchantWindow(call.merchant.time_zone, call.merchant.late_window_days)
+    results = ingestion.ingest(call.session, body, merchant=window, now=call.now)
+    outcomes = [result.outcome for result in results]
+    return UsageBatchOut(
+        accepted=outcomes.count(Outcome.ACCEPTED),
+        duplicates=outcomes.count(Outcome.DUPLICATE),
+        rejected=sum(outcome not in _TAKEN for outcome in outcomes),
+        results=[
+            _item(index, event, result)
+            for index, (event, result) in enumerate(zip(body, results, strict=True))
+        ],
+    )
+
+
+@API.route(
+    "GET",
+    "/usage-events",
+    scope=Scope.USAGE_READ,
+    tag=TAG,
+    query=UsageEventQuery,
+    returns=UsageEventList,
+)
+def list_usage_events(call: Call, query: UsageEventQuery) -> Listing[UsageEventOut]:
+    """List events that happened from `from` on and before `to`."""
+    wanted = _find_names(call, query)
+    if wanted is None:
+        return UsageEventList([])
+    customer_id, metric_id = wanted
+    events = queries.EventFilter(customer_id, metric_id, query.from_at, query.to_at)
+    return _shown(call, queries.list_events(call.session, events, **query.page))
+
+
+@API.route(
+    "GET",
+    "/usage",
+    scope=Scope.USAGE_READ,
+    tag=TAG,
+    query=UsageQuery,
+    returns=UsageDayList,
+)
+def get_daily_usage(call: Call, query: UsageQuery) -> Listing[UsageDay]:
+    """Return what was used on each day, from `from` on and before `to`."""
+    if query.to_day - query.from_day > LONGEST_SPAN:
+        raise SpanTooLong(f"must be at most {LONGEST_SPAN.days} days after `from`", path="to")
+    wanted = _find_names(call, query)
+    if wanted is None:
+        return UsageDayList([])
+    customer_id, metric_id = wanted
+    days = queries.daily_usage(
+        call.session,
+        first_day=query.from_day,
+        end_day=query.to_day,
+        customer_id=customer_id,
+        metric_id=metric_id,
+    )
+    codes = {id_: catalogue.get_metric(call.session, id_).code for id_ in _ids(days)}
+    return UsageDayList(
+        [UsageDay(day.day, codes[day.metric_id], plain(day.quantity), day.events) for day in days]
+    )
+
+
+def _check_size(events: Sequence[object]) -> None:
+    if len(events) > MAX_BATCH:
+        raise BatchTooLarge(f"must be at most {MAX_BATCH} events", path="events")
+
+
+def _read_leniently(raw: bytes) -> _Batch:
+    """Read the batch with whatever is in its events, also half a character."""
+    try:
+        document = json.loads(raw.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise problems.UnreadableBody("the body is not JSON in UTF-8") from error
+    try:
+        return msgspec.convert(document, _Batch)
+    except msgspec.ValidationError as error:
+        raise explain(error, document, _Batch) from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _read_event(document: object) -> UsageEventIn | InvalidEvent:
+    try:
+        return msgspec.json.decode(msgspec.json.encode(document), type=UsageEventIn)
+    except msgspec.ValidationError as error:
+        wrong = explain(error, document, UsageEventIn)
+        return InvalidEvent(wrong.code, str(wrong), wrong.path)
+    except UnicodeEncodeError:
+        return InvalidEvent("invalid_text", "holds half a character")
+
+
+def _item(index: int, event: UsageEventIn | InvalidEvent, result: ItemResult) -> UsageItem:
+    # Only the first name of a path is ours: after it, in dimensions, come the caller's own.
+    field, dot, rest = result.path.partition(".")
+    key = "" if isinstance(event, InvalidEvent) else event.idempotency_key
+    path = camel(field) + dot + rest
+    return UsageItem(index, result.outcome, key, result.code, result.message, path)
+
+
+def _find_names(
+    call: Call, query: UsageEventQuery | UsageQuery
+) -> tuple[int | None, int | None] | None:
+    """Return the ids of the customer and the metric asked for; None when one is not there."""
+    customer_id = metric_id = None
+    if query.customer_external_id is not None:
+        name = query.customer_external_id
+        customer = customers.customers_by_external_id(call.session, [name]).get(name)
+        if customer is None:
+            return None
+        customer_id = customer.id
+    if query.metric is not None:
+        metric = catalogue.metrics_by_code(call.session, [query.metric]).get(query.metric)
+        if metric is None:
+            return None
+        metric_id = metric.id
+    return customer_id, metric_id
+
+
+def _ids(days: Sequence[queries.DayUsage]) -> set[int]:
+    return {day.metric_id for day in days}
+
+
+def _shown(call: Call, page: Page[UsageEvent]) -> Listing[UsageEventOut]:
+    metrics = {row.metric_id for row in page.rows}
+    codes = {id_: catalogue.get_metric(call.session, id_).code for id_ in metrics}
+    who = customers.customers_by_id(call.session, {row.customer_id for row in page.rows})
+
+    def show_event(event: UsageEvent) -> UsageEventOut:
+        return UsageEventOut(
+            id=show(Prefix.USAGE_EVENT, event.id),
+            customer_external_id=who[event.customer_id].external_id,
+            idempotency_key=event.idempotency_key,
+            metric=codes[event.metric_id],
+            quantity=plain(event.quantity),
+            occurred_at=utc(event.occurred_at),
+            received_at=utc(event.received_at),
+            dimensions=event.dimensions,
+        )
+
+    return UsageEventList.of(page, show_event)

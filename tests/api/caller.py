@@ -1,0 +1,96 @@
+"""A merchant's program at the API's door, and rows of every kind for it to ask for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from app.core.crypto import Keyring
+from app.core.ids import Prefix, show
+from app.ledger import queries as ledger
+from app.pricing import metrics
+from app.webhooks import emitting, endpoints, queries
+from app.webhooks.catalogue import EventType
+from tests.make import NOON, Make
+from tests.payments.builders import issue
+
+USD = {"USD": [{"metric": "tokens_input", "model": "standard", "unitPrice": "0.00025"}]}
+BODIES: dict[str, Any] = {
+    "create_product": {"code": "voice_api", "name": "Voice API"},
+    "create_metric": {"code": "minutes", "name": "Minutes", "unit": "minute"},
+    "create_customer": {"externalId": "user_77", "name": "Acme"},
+    "publish_rate_card_version": {"currencies": USD},
+    "end_contract": {"endsOn": "2026-12-01"},
+    "void_invoice": {"reason": "Sent to the wrong company"},
+    "create_checkout": {"channel": "wechat"},
+    "move_sandbox_clock": {"now": "2027-01-02T04:00:00Z"},
+    "ingest_usage_events": {"events": []},
+}
+"""A body for every operation that takes one and is not content with `{}`."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A client that sends one key with every call."""
+
+    client: FlaskClient
+    key: str
+
+    def get(self, path: str, **query: Any) -> TestResponse:
+        return self.call("GET", path, query_string=query)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> TestResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.call("POST", path, json=body, headers=named)
+
+    def patch(self, path: str, body: Any) -> TestResponse:
+        return self.call("PATCH", path, json=body)
+
+    def send(self, path: str, raw: bytes, content_type: str = "application/json") -> TestResponse:
+        """Post bytes that no honest client would."""
+        return self.call("POST", path, data=raw, content_type=content_type)
+
+    def call(self, method: str, path: str, **request: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {self.key}", **request.pop("headers", {})}
+        url = path if path.startswith("/api/") else f"/api/v1{path}"
+        return self.client.open(url, method=method, headers=headers, **request)
+
+
+def stock(session: Session, keyring: Keyring) -> dict[str, str]:
+    """Add a row of every kind that a path can name, and return the ids by the path's names."""
+    make = Make(session)
+    metrics.make_built_in(session, now=NOON)
+    invoice = issue(session)
+    metric = make.metric(code="calls")
+    product = make.product(code="chat_api")
+    card = make.rate_card(product_id=product.id)
+    version = make.rate_card_version({"currencies": {"USD": []}}, rate_card_id=card.id)
+    customer = make.customer(external_id="user_42")
+    contract = make.contract(version, customer_id=customer.id)
+    endpoint, _ = endpoints.register(
+        session,
+        "https://example.com/webhooks",
+        [EventType.INVOICE_PAID],
+        keyring=keyring,
+        allow_loopback=False,
+        now=NOON,
+    )
+    session.flush()
+    emitting.emit(session, EventType.INVOICE_PAID, {}, reference="inv_1", now=NOON)
+    session.flush()
+    (delivery,) = queries.list_deliveries(session).rows
+    (posted,) = ledger.list_transactions(session).rows
+    return {
+        "product_id": show(Prefix.PRODUCT, product.id),
+        "metric_id": show(Prefix.METRIC, metric.id),
+        "rate_card_id": show(Prefix.RATE_CARD, card.id),
+        "rate_card_version_id": show(Prefix.RATE_CARD_VERSION, version.id),
+        "customer_id": show(Prefix.CUSTOMER, customer.id),
+        "contract_id": show(Prefix.CONTRACT, contract.id),
+        "invoice_id": show(Prefix.INVOICE, invoice.id),
+        "webhook_endpoint_id": show(Prefix.WEBHOOK_ENDPOINT, endpoint.id),
+        "webhook_delivery_id": show(Prefix.WEBHOOK_DELIVERY, delivery.id),
+        "ledger_transaction_id": show(Prefix.LEDGER_TRANSACTION, posted.id),
+    }

@@ -1,0 +1,304 @@
+"""Every event of a batch is answered for by itself, and stored once."""
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from app.core.db import begin
+from app.metering.models import UsageEvent
+from tests.api.caller import Caller
+
+SEED = b"""{
+  "events": [
+    {
+      "customerExternalId": "user_42",
+      "idempotencyKey": "evt_abc_1234",
+      "metric": "tokens_input",
+      "quantity": "12500",
+      "occurredAt": "2026-05-25T10:00:00Z",
+      "dimensions": { "model": "gpt-5", "region": "us-east-1" }
+    }
+  ]
+}"""
+
+UNREADABLE, NO_BATCH = (400, "invalid_json"), (422, "validation_failed")
+
+pytestmark = pytest.mark.usefixtures("rows")
+
+
+def event(key: str = "evt_1", **fields: Any) -> dict[str, Any]:
+    printed: dict[str, Any] = json.loads(SEED)["events"][0]
+    return printed | {"idempotencyKey": key} | fields
+
+
+def raw_event(quantity: str) -> bytes:
+    """Write an event whose quantity is not what a JSON library would write."""
+    return json.dumps(event("evt_raw", quantity="@")).replace('"@"', quantity).encode()
+
+
+def stored(engine: Engine, merchant_id: int) -> int:
+    with begin(engine, merchant_id) as session:
+        return session.scalar(select(func.count()).select_from(UsageEvent)) or 0
+
+
+def test_the_integration_guides_request_works_as_printed(caller: Caller) -> None:
+    answer = caller.call(
+        "POST",
+        "/usage-events",
+        data=SEED,
+        headers={
+            "Idempotency-Key": "batch-2026-05-25-001",
+            "Content-Type": "application/json",
+        },
+    )
+
+    assert answer.status_code == 200
+    assert answer.json == {
+        "accepted": 1,
+        "duplicates": 0,
+        "rejected": 0,
+        "results": [{"index": 0, "idempotencyKey": "evt_abc_1234", "status": "accepted"}],
+    }
+
+
+def test_the_same_event_again_is_a_duplicate(
+    caller: Caller, engine: Engine, merchant_id: int
+) -> None:
+    caller.send("/usage-events", SEED)
+    answer = caller.send("/usage-events", SEED)
+
+    assert answer.get_json()["results"][0]["status"] == "duplicate"
+    assert answer.get_json()["duplicates"] == 1
+    assert stored(engine, merchant_id) == 1
+
+
+def test_the_same_key_with_other_content_is_a_conflict(caller: Caller) -> None:
+    caller.post("/usage-events", {"events": [event()]})
+    answer = caller.post("/usage-events", {"events": [event(quantity="1"), event("evt_2")]})
+
+    first, second = answer.get_json()["results"]
+    assert (first["status"], first["code"]) == ("conflict", "idempotency_conflict")
+    assert first["path"] == "idempotencyKey"
+    assert second["status"] == "accepted"
+
+
+def test_unknown_customers_and_metrics_hold_up_nobody(caller: Caller) -> None:
+    events = [event("a", customerExternalId="user_0"), event("b", metric="hours"), event("c")]
+    answer = caller.post("/usage-events", {"events": events})
+
+    results = answer.get_json()["results"]
+    assert [result["status"] for result in results] == ["unmatched", "unmatched", "accepted"]
+    assert [result.get("code") for result in results] == [
+        "unknown_customer",
+        "unknown_metric",
+        None,
+    ]
+    assert answer.get_json()["rejected"] == 2
+
+
+def test_500_events_are_taken_and_501_are_not(caller: Caller) -> None:
+    events = [event(f"evt_{number}") for number in range(501)]
+    full = caller.post("/usage-events", {"events": events[:500]})
+    over = caller.post("/usage-events", {"events": events})
+
+    assert full.get_json()["accepted"] == 500
+    assert (over.status_code, over.get_json()["code"]) == (422, "batch_too_large")
+
+
+def test_501_events_are_too_many_also_when_one_is_wrong(caller: Caller) -> None:
+    answer = caller.post("/usage-events", {"events": [{}] * 501})
+
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "batch_too_large")
+
+
+def test_an_empty_batch_is_refused(caller: Caller) -> None:
+    assert caller.post("/usage-events", {"events": []}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "quantity",
+    [
+        "12.5",
+        "1.0",
+        "1e3",
+        "-1",
+        "null",
+        "true",
+        "[]",
+        "{}",
+        '""',
+        '"-1"',
+        '"NaN"',
+        '"Infinity"',
+        '"1e3"',
+        '"0x10"',
+        '"1,000"',
+        '" 12 "',
+        '"\uff11\uff12"',
+        '"1\\u0000"',
+        '"\\ud800"',
+        '"1.0000000000001"',
+        "1000000000000000000",
+        f'"{"9" * 5000}"',
+    ],
+)
+def test_a_wrong_quantity_refuses_its_event_only(caller: Caller, quantity: str) -> None:
+    batch = b'{"events":[%b,%b]}' % (raw_event(quantity), json.dumps(event("evt_2")).encode())
+    answer = caller.send("/usage-events", batch)
+
+    assert answer.status_code == 200
+    wrong, right = answer.get_json()["results"]
+    assert wrong["status"] == "invalid"
+    assert wrong["code"]
+    assert right["status"] == "accepted"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"occurredAt": "2026-05-25T10:00:00"},
+        {"occurredAt": "2026-W21-1"},
+        {"occurredAt": "now"},
+        {"occurredAt": "2026-06-30T23:59:60Z"},
+        {"occurredAt": "2999-01-01T00:00:00Z"},
+        {"idempotencyKey": ""},
+        {"idempotencyKey": "k" * 201},
+        {"idempotencyKey": "a\x00b"},
+        {"customerExternalId": 42},
+        {"dimensions": {"model": {"name": "gpt-5"}}},
+        {"dimensions": {"model": 1.5}},
+        {"dimensions": {f"d{number}": "x" for number in range(21)}},
+        {"dimensions": {"model": "\ud800"}},
+        {"status": "paid"},
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_an_event_is_said_of_it(caller: Caller, fields: dict[str, Any]) -> None:
+    answer = caller.post("/usage-events", {"events": [event(**fields), event("evt_2")]})
+
+    assert answer.status_code == 200
+    assert [result["status"] for result in answer.get_json()["results"]] == ["invalid", "accepted"]
+
+
+def test_events_of_another_age_are_late(caller: Caller) -> None:
+    answer = caller.post(
+        "/usage-events", {"events": [event(occurredAt="0001-01-01T00:00:00+14:00")]}
+    )
+
+    assert answer.get_json()["results"][0]["code"] == "event_too_old"
+
+
+def test_a_path_names_the_field_as_the_caller_wrote_it(caller: Caller) -> None:
+    events = [event("a", dimensions={"my_model": "x" * 257}), event("b", occurredAt="now")]
+    answer = caller.post("/usage-events", {"events": events})
+
+    results = answer.get_json()["results"]
+    assert [result["path"] for result in results] == ["dimensions.my_model", "occurredAt"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "refusal"),
+    [
+        (b"", UNREADABLE),
+        (b"{", UNREADABLE),
+        (b'{"events":[NaN]}', UNREADABLE),
+        (b'{"events":[{"quantity":Infinity}]}', UNREADABLE),
+        (b'{"events":' + b"[" * 50_000, UNREADABLE),
+        (b'{"events":' + b"[" * 50_000 + b"]" * 50_000 + b"}", UNREADABLE),
+        (SEED.decode().encode("utf-16"), UNREADABLE),
+        (SEED.decode().encode("utf-16-le"), UNREADABLE),
+        (b"\xef\xbb\xbf" + SEED, UNREADABLE),
+        (SEED.replace(b"user_42", b"user_\xff"), UNREADABLE),
+        (b"[]", NO_BATCH),
+        (b'{"events":{}}', NO_BATCH),
+        (b'{"events":null}', NO_BATCH),
+        (b'{"events":[],"mode":"live"}', NO_BATCH),
+    ],
+    ids=lambda value: str(value[:30]) if isinstance(value, bytes) else None,
+)
+def test_a_body_that_is_no_batch_is_refused(
+    caller: Caller, raw: bytes, refusal: tuple[int, str]
+) -> None:
+    answer = caller.send("/usage-events", raw)
+
+    assert (answer.status_code, answer.get_json()["code"]) == refusal
+    assert answer.mimetype == "application/problem+json"
+
+
+def test_three_megabytes_are_too_many(caller: Caller) -> None:
+    answer = caller.send("/usage-events", b" " * 3_000_000)
+
+    assert (answer.status_code, answer.get_json()["code"]) == (413, "body_too_large")
+
+
+def test_another_content_type_is_refused(caller: Caller) -> None:
+    answer = caller.send("/usage-events", SEED, content_type="text/plain")
+
+    assert (answer.status_code, answer.get_json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_events_are_listed_by_customer_metric_and_time(caller: Caller) -> None:
+    events = [
+        event("a", occurredAt="2026-05-25T10:00:00Z"),
+        event("b", occurredAt="2026-05-26T10:00:00Z", metric="images", quantity=3),
+        event("c", occurredAt="2026-05-27T10:00:00Z", quantity="1.50"),
+    ]
+    caller.post("/usage-events", {"events": events})
+
+    def keys(**query: str) -> list[str]:
+        found = caller.get("/usage-events", **query).get_json()["data"]
+        return [one["idempotencyKey"] for one in found]
+
+    assert keys() == ["c", "b", "a"]
+    assert keys(metric="images") == ["b"]
+    assert keys(**{"from": "2026-05-26T10:00:00Z", "to": "2026-05-27T10:00:00Z"}) == ["b"]
+    assert keys(customerExternalId="user_42", metric="tokens_input") == ["c", "a"]
+    assert keys(customerExternalId="user_0") == []
+    assert keys(metric="hours") == []
+
+
+def test_an_event_is_shown_as_it_was_sent(caller: Caller) -> None:
+    caller.send("/usage-events", SEED)
+
+    (shown,) = caller.get("/usage-events").get_json()["data"]
+    assert shown.pop("id").startswith("evt_")
+    assert shown.pop("receivedAt").endswith("Z")
+    assert shown == json.loads(SEED)["events"][0]
+
+
+def test_pages_of_events_show_each_once(caller: Caller) -> None:
+    caller.post("/usage-events", {"events": [event(f"evt_{number}") for number in range(5)]})
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = caller.get("/usage-events", limit=2, cursor=cursor).get_json()
+        seen += [one["idempotencyKey"] for one in page["data"]]
+        cursor = page["nextCursor"]
+
+    assert sorted(seen) == ["evt_0", "evt_1", "evt_2", "evt_3", "evt_4"]
+
+
+def test_days_are_the_merchants_own(caller: Caller) -> None:
+    events = [
+        event("a", occurredAt="2026-05-25T15:59:59Z", quantity="1"),
+        event("b", occurredAt="2026-05-25T16:00:00Z", quantity="2"),
+        event("c", occurredAt="2026-05-26T02:00:00Z", quantity="0.5"),
+    ]
+    caller.post("/usage-events", {"events": events})
+
+    answer = caller.get("/usage", **{"from": "2026-05-25", "to": "2026-05-27"})
+    assert answer.get_json() == {
+        "data": [
+            {"day": "2026-05-25", "metric": "tokens_input", "quantity": "1", "events": 1},
+            {"day": "2026-05-26", "metric": "tokens_input", "quantity": "2.5", "events": 2},
+        ],
+        "nextCursor": None,
+    }
+
+
+def test_totals_of_more_than_400_days_are_refused(caller: Caller) -> None:
+    answer = caller.get("/usage", **{"from": "2025-01-01", "to": "2026-05-27"})
+
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "span_too_long")

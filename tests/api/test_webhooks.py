@@ -1,0 +1,74 @@
+"""Webhook endpoints by program: the secret is shown once, the log can be sent again."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.caller import Caller
+
+ENDPOINT = {"url": "https://example.com/hooks", "eventTypes": ["invoice.paid"]}
+
+
+@pytest.fixture
+def endpoint(caller: Caller) -> dict[str, Any]:
+    made: dict[str, Any] = caller.post("/webhook-endpoints", ENDPOINT).get_json()
+    return made
+
+
+def test_the_secret_is_shown_once(caller: Caller, endpoint: dict[str, Any]) -> None:
+    secret = endpoint.pop("secret")
+
+    assert secret.startswith("whsec_")
+    assert caller.get(f"/webhook-endpoints/{endpoint['id']}").get_json() == endpoint
+    assert caller.get("/webhook-endpoints").get_json()["data"] == [endpoint]
+
+
+def test_a_rolled_secret_is_another(caller: Caller, endpoint: dict[str, Any]) -> None:
+    rolled = caller.post(f"/webhook-endpoints/{endpoint['id']}/roll-secret").get_json()
+
+    assert rolled["secret"] != endpoint["secret"]
+    assert rolled | {"secret": ""} == endpoint | {"secret": ""}
+
+
+def test_an_endpoint_is_changed_disabled_and_archived(
+    caller: Caller, endpoint: dict[str, Any]
+) -> None:
+    path = f"/webhook-endpoints/{endpoint['id']}"
+
+    changed = caller.patch(path, {"eventTypes": ["invoice.voided", "payout.completed"]})
+    assert changed.get_json()["eventTypes"] == ["invoice.voided", "payout.completed"]
+    assert caller.post(f"{path}/disable").get_json()["disabledReason"] == "merchant"
+    assert caller.post(f"{path}/enable").get_json()["status"] == "active"
+    assert caller.post(f"{path}/archive").get_json()["status"] == "archived"
+    assert caller.get("/webhook-endpoints").get_json()["data"] == []
+    assert caller.patch(path, {}).get_json()["code"] == "webhook_endpoint_archived"
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"url": "http://127.0.0.1/"}, "url"),
+        ({"url": "https://10.0.0.1/"}, "url"),
+        ({"eventTypes": []}, "eventTypes"),
+        ({"eventTypes": ["invoice.lost"]}, "eventTypes[0]"),
+        ({"description": "x" * 201}, "description"),
+    ],
+    ids=str,
+)
+def test_a_wrong_endpoint_is_refused(caller: Caller, change: dict[str, Any], path: str) -> None:
+    answer = caller.post("/webhook-endpoints", ENDPOINT | change)
+
+    assert (answer.status_code, answer.get_json()["path"]) == (422, path)
+
+
+def test_a_delivery_is_listed_and_sent_again(caller: Caller, rows: dict[str, str]) -> None:
+    (listed,) = caller.get(
+        "/webhook-deliveries", endpointId=rows["webhook_endpoint_id"], status="pending"
+    ).get_json()["data"]
+    resent = caller.post(f"/webhook-deliveries/{listed['id']}/resend").get_json()
+
+    assert listed["eventType"] == "invoice.paid"
+    assert listed["messageId"].startswith("msg_")
+    assert resent["messageId"] == listed["messageId"]
+    assert resent["nextAttemptAt"] > listed["nextAttemptAt"]
+    assert caller.get("/webhook-deliveries", eventType="invoice.voided").get_json()["data"] == []

@@ -1,0 +1,230 @@
+"""The operator's pages, over all merchants: health, invoice runs, queues, and the outbox."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import abort, flash, redirect, request, url_for
+from flask_babel import gettext as _
+from rq import Queue, Worker
+from rq.job import Job
+from rq.worker import BaseWorker
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from app.billing import queries as invoices
+from app.billing import runs
+from app.billing.models import InvoiceRun, RunTrigger
+from app.core import clock, outbox
+from app.core.ids import Prefix, find_merchant, read, show, show_merchant
+from app.core.outbox import JobState, OutboxJob
+from app.extensions import bound, reading, ring, runtime, transaction
+from app.identity import clocks
+from app.identity import queries as identity
+from app.identity.models import Merchant
+from app.web import health, listing
+from app.web.invoices import told
+from app.web.page import page
+
+QUEUES = ("default", "documents")
+_FAILED_SHOWN = 20
+_PLATFORM = "BuffMoney"
+
+
+@dataclass(frozen=True)
+class FailedJob:
+    """A job of the queue that raised: the outbox or the next beat brings its work back."""
+
+    id: str
+    task: str
+    ended_at: datetime | None
+    error: str
+
+
+def admin() -> Response:
+    """Show how the product is: what it stands on, what it is owed, what it did last."""
+    now = clock.now()
+    with reading() as session:
+        version = session.scalar(text("SHOW server_version"))
+        backlog = outbox.backlog(session, now=now)
+        counts = invoices.count_all(session)
+        last_run = next(iter(invoices.list_all_runs(session, limit=1).rows), None)
+        merchants = len(identity.list_merchant_ids(session))
+    checks, _status = health.readyz()
+    return page(
+        "admin/health.html",
+        nav="admin",
+        checks=checks,
+        version=version,
+        backlog=backlog,
+        age=now - backlog.oldest_due_at if backlog.oldest_due_at else None,
+        counts=counts,
+        last_run=last_run,
+        merchants=merchants,
+        queues=[(queue.name, len(queue)) for queue in _queues()],
+    )
+
+
+def admin_runs() -> Response:
+    """Show one page of runs over all merchants."""
+    with reading() as session:
+        found = invoices.list_all_runs(session, cursor=listing.cursor())
+        named = _merchants(session, (run.merchant_id for run in found.rows))
+        choices = identity.newest_merchants(session)
+    return page(
+        "admin/runs.html",
+        fragment="rows",
+        nav="runs",
+        rows=[(run, named[run.merchant_id]) for run in found.rows],
+        pager=listing.pager(found.next_cursor),
+        choices=[
+            ("", _("Every merchant with something due")),
+            *((show_merchant(row.merchant_id), f"{row.name} · {row.mode}") for row in choices),
+        ],
+    )
+
+
+def run_invoices() -> Response:
+    """Invoice what is due, of one merchant or of all that have something."""
+    wanted = request.form.get("merchant", "")
+    one = find_merchant(wanted)
+    if wanted and one is None:
+        abort(404)
+    made = [_run(merchant_id) for merchant_id in ([one] if one else _due())]
+    for run in made:
+        if run.failed:
+            flash(*told(run))
+    text = _(
+        "%(merchants)s merchants run: %(drafted)s drafted, %(finalized)s finalized.",
+        merchants=len(made),
+        drafted=sum(run.drafted for run in made),
+        finalized=sum(run.finalized for run in made),
+    )
+    flash(text, "ok")
+    return redirect(url_for("web.admin_runs"), 303)
+
+
+def admin_jobs() -> Response:
+    """Show the queues, who works on them, and what failed there."""
+    connection = runtime().redis
+    return page(
+        "admin/jobs.html",
+        nav="jobs",
+        queues=[_queue_row(queue) for queue in _queues()],
+        workers=[_worker_row(worker) for worker in Worker.all(connection=connection)],
+        failed=[job for queue in _queues() for job in _failed(queue)],
+    )
+
+
+def admin_outbox() -> Response:
+    """Show one page of the jobs that are owed, dead or done."""
+    state = listing.chosen(JobState, "state") or JobState.WAITING
+    with reading() as session:
+        backlog = outbox.backlog(session, now=clock.now())
+        found = outbox.list_jobs(session, state, cursor=listing.cursor())
+        named = _merchants(session, (job.merchant_id for job in found.rows))
+    return page(
+        "admin/outbox.html",
+        fragment="rows",
+        nav="outbox",
+        rows=[_outbox_row(job, named) for job in found.rows],
+        pager=listing.pager(found.next_cursor),
+        tabs=[
+            (JobState.WAITING.value, _("Waiting"), backlog.waiting),
+            (JobState.DEAD.value, _("Given up"), backlog.dead),
+            (JobState.DONE.value, _("Done"), None),
+        ],
+        state=state.value,
+        address=listing.address,
+    )
+
+
+def revive_job(merchant: str, job_id: str) -> Response:
+    """Make a dead job due again, from its first attempt; one that is not dead is left alone."""
+    merchant_id = find_merchant(merchant)
+    if merchant_id is None:
+        abort(404)
+    with transaction(merchant_id) as session:
+        job = outbox.lock_dead(session, read(Prefix.OUTBOX, job_id))
+        if job is not None:
+            outbox.revive(job, now=clock.now())
+    ring()
+    flash(_("The job is due again."), "ok")
+    return redirect(url_for("web.admin_outbox", state=JobState.DEAD.value), 303)
+
+
+def _due() -> list[int]:
+    with reading() as session:
+        return runs.due_merchants(session, now=clock.now())
+
+
+def _run(merchant_id: int) -> InvoiceRun:
+    with transaction(merchant_id) as session:
+        now = clocks.now(session)
+    return runs.run_due(bound(merchant_id), runtime().rates, trigger=RunTrigger.ADMIN, now=now)
+
+
+def _merchants(session: Session, merchant_ids: Iterable[int]) -> dict[int, str]:
+    wanted = set(merchant_ids)
+    found: dict[int, Merchant] = identity.merchants_by_id(session, wanted)
+    names = {merchant_id: merchant.name for merchant_id, merchant in found.items()}
+    return dict.fromkeys(wanted, _PLATFORM) | names
+
+
+def _queues() -> list[Queue]:
+    return [runtime().queue(name) for name in QUEUES]
+
+
+def _queue_row(queue: Queue) -> dict[str, Any]:
+    return {
+        "name": queue.name,
+        "waiting": len(queue),
+        "running": len(queue.started_job_registry),
+        "failed": len(queue.failed_job_registry),
+        "oldest_at": _oldest(queue),
+    }
+
+
+def _oldest(queue: Queue) -> datetime | None:
+    first = queue.get_jobs(0, 1)
+    return first[0].enqueued_at if first else None
+
+
+def _worker_row(worker: BaseWorker) -> dict[str, Any]:
+    return {
+        "name": worker.name,
+        "queues": worker.queue_names(),
+        "state": worker.get_state(),
+        "seen_at": worker.last_heartbeat,
+        "done": worker.successful_job_count,
+        "failed": worker.failed_job_count,
+    }
+
+
+def _failed(queue: Queue) -> list[FailedJob]:
+    ids = queue.failed_job_registry.get_job_ids(0, _FAILED_SHOWN - 1)
+    found = Job.fetch_many(ids, connection=queue.connection, serializer=queue.serializer)
+    return [
+        FailedJob(job.id, job.func_name or "", job.ended_at, _last_line(job))
+        for job in found
+        if job
+    ]
+
+
+def _last_line(job: Job) -> str:
+    result = job.latest_result()
+    trace = (result.exc_string if result else "") or ""
+    return trace.strip().rpartition("\n")[2]
+
+
+def _outbox_row(job: OutboxJob, named: dict[int, str]) -> dict[str, Any]:
+    merchant = show_merchant(job.merchant_id)
+    public_id = show(Prefix.OUTBOX, job.id)
+    return {
+        "job": job,
+        "id": public_id,
+        "merchant": named[job.merchant_id],
+        "revive_url": url_for("web.revive_job", merchant=merchant, job_id=public_id),
+    }

@@ -1,0 +1,221 @@
+"""The overview: what was collected and settled, what is owed, and what wants attention."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import g, request, url_for
+from flask_babel import format_date
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from app.billing import queries as invoices
+from app.billing.models import Invoice
+from app.billing.queries import Collected
+from app.core.errors import Invalid
+from app.core.ids import Prefix, show
+from app.core.money import Currency, Money
+from app.core.periods import local_date
+from app.customers import queries as customers
+from app.extensions import transaction
+from app.ledger import queries as ledger
+from app.ledger.journals import Account
+from app.metering import queries as metering
+from app.payments import queries as payments
+from app.payments.models import CaseStatus
+from app.web import charts, onboarding
+from app.web.access import now
+from app.web.page import page
+from app.web.usage import RANGES, axis_days, short
+from app.webhooks import queries as webhooks
+from app.webhooks.models import DisabledReason, EndpointStatus, WebhookEndpoint
+
+_RECENT = 8
+
+
+@dataclass(frozen=True)
+class Span:
+    """Some local days, and as many before them."""
+
+    first_day: date
+    end_day: date
+
+    @property
+    def days(self) -> int:
+        return (self.end_day - self.first_day).days
+
+    @property
+    def before(self) -> "Span":
+        return Span(self.first_day - timedelta(self.days), self.first_day)
+
+    def __iter__(self) -> Iterator[date]:
+        return (self.first_day + timedelta(number) for number in range(self.days))
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that wants the merchant's attention, and where to look."""
+
+    title: str
+    text: str
+    href: str
+
+
+def dashboard() -> Response:
+    """Show the overview of the days that the address asks for."""
+    span = _span()
+    with transaction(g.merchant_id) as session:
+        progress = onboarding.progress(session, now=now())
+        return page(
+            "dashboard/index.html",
+            nav="overview",
+            progress=progress,
+            troubles=_troubles(session),
+            owed=_owed(session),
+            recent=_recent(session),
+            ranges=_ranges(),
+            **_money(session, span),
+            **_usage(session, span),
+        )
+
+
+def _span() -> Span:
+    days = request.args.get("range", "30")
+    if days not in RANGES:
+        raise Invalid(f"range must be one of {', '.join(RANGES)}", path="range")
+    end_day = local_date(now(), ZoneInfo(g.merchant.time_zone)) + timedelta(1)
+    return Span(end_day - timedelta(int(days)), end_day)
+
+
+def _ranges() -> list[tuple[str, str, bool]]:
+    names = {"7": _("7 days"), "30": _("30 days"), "90": _("90 days")}
+    chosen = request.args.get("range", "30")
+    return [(names[key], url_for("web.dashboard", range=key), key == chosen) for key in RANGES]
+
+
+def _money(session: Session, span: Span) -> dict[str, Any]:
+    zone = ZoneInfo(g.merchant.time_zone)
+    month = Span((span.end_day - timedelta(1)).replace(day=1), span.end_day)
+    earliest = min(span.before.first_day, month.first_day)
+    found = invoices.collected_by_day(session, first_day=earliest, end_day=span.end_day, zone=zone)
+    gross: dict[date, int] = defaultdict(int)
+    for row in found:
+        gross[row.day] += row.gross.minor
+    current, previous = (_sum(gross, days) for days in (span, span.before))
+    return {
+        "gross": current,
+        "growth": _growth(current, previous),
+        "month_gross": _sum(gross, month),
+        "settlements": _settlements(found, month),
+        "outstanding": invoices.outstanding(session, now=now()),
+        "spark": charts.sparkline([float(gross[day]) for day in span]),
+        "month_from": month.first_day,
+        **_chart(span, gross),
+    }
+
+
+def _chart(span: Span, gross: dict[date, int]) -> dict[str, Any]:
+    """Draw what was collected, day by day in yuan, over the days before."""
+    lines = [[float(gross[day]) / 100 for day in days] for days in (span, span.before)]
+    drawing = charts.line_chart(lines)
+    return {
+        "drawing": drawing,
+        "columns": [_("Day"), _("Collected"), _("Period before")],
+        "table": [
+            (format_date(day, "MMM d"), _yuan(gross[day]), _yuan(gross[earlier]))
+            for day, earlier in zip(span, span.before, strict=True)
+        ],
+        "y_labels": [f"¥{short(tick)}" for tick in drawing.ticks],
+        "x_labels": axis_days(list(span)),
+    }
+
+
+def _usage(session: Session, span: Span) -> dict[str, Any]:
+    found = metering.daily_usage(session, first_day=span.before.first_day, end_day=span.end_day)
+    events: dict[date, int] = defaultdict(int)
+    for row in found:
+        events[row.day] += row.events
+    current, previous = (sum(events[day] for day in days) for days in (span, span.before))
+    return {
+        "events": current,
+        "events_growth": 100 * (current - previous) / previous if previous else None,
+        "events_spark": charts.sparkline([float(events[day]) for day in span]),
+    }
+
+
+def _sum(gross: dict[date, int], span: Span) -> Money:
+    return Money(sum(gross[day] for day in span), Currency.CNY)
+
+
+def _growth(current: Money, previous: Money) -> float | None:
+    """Return the change in percent, or None when there is nothing to compare with."""
+    if not previous:
+        return None
+    return 100 * (current.minor - previous.minor) / previous.minor
+
+
+def _yuan(minor: int) -> str:
+    return f"¥{Money(minor, Currency.CNY).major:,}"
+
+
+def _settlements(found: Iterable[Collected], span: Span) -> list[Money]:
+    """Return the net settlement of the span, in each currency."""
+    totals: dict[Currency, Money] = {}
+    for row in found:
+        if row.day >= span.first_day:
+            currency = row.settlement.currency
+            totals[currency] = totals.get(currency, Money.zero(currency)) + row.settlement
+    return list(totals.values())
+
+
+def _owed(session: Session) -> list[Money]:
+    """Return what the platform owes the merchant, in each currency, out of the ledger."""
+    return [
+        Money(-balance.amount_minor, Currency(balance.currency))
+        for balance in ledger.balances(session)
+        if balance.account == Account.MERCHANT_PAYABLE and balance.amount_minor
+    ]
+
+
+def _recent(session: Session) -> Sequence[tuple[Invoice, str, str]]:
+    found = invoices.list_invoices(session, limit=_RECENT).rows
+    named = customers.customers_by_id(session, {row.customer_id for row in found})
+    return [
+        (
+            row,
+            named[row.customer_id].name,
+            url_for("web.invoice", invoice_id=show(Prefix.INVOICE, row.id)),
+        )
+        for row in found
+    ]
+
+
+def _troubles(session: Session) -> list[Trouble]:
+    troubles = []
+    for endpoint in webhooks.list_endpoints(session):
+        troubles += _webhook_trouble(endpoint)
+    cases = [row for row in payments.list_unallocated(session) if row.status is CaseStatus.OPEN]
+    for case in cases:
+        order = payments.get_order(session, case.payment_order_id)
+        troubles.append(
+            Trouble(
+                _("%(amount)s came that pays no invoice", amount=case.amount),
+                _("It is booked aside until it is decided."),
+                url_for("web.invoice", invoice_id=show(Prefix.INVOICE, order.invoice_id)),
+            )
+        )
+    return troubles
+
+
+def _webhook_trouble(endpoint: WebhookEndpoint) -> list[Trouble]:
+    href = url_for("web.webhook", endpoint_id=show(Prefix.WEBHOOK_ENDPOINT, endpoint.id))
+    by_us = {DisabledReason.GONE, DisabledReason.FAILING}
+    if endpoint.status is EndpointStatus.DISABLED and endpoint.disabled_reason in by_us:
+        return [Trouble(_("A webhook was switched off"), endpoint.url, href)]
+    if endpoint.failing_since:
+        return [Trouble(_("A webhook is failing"), endpoint.url, href)]
+    return []

@@ -72,9 +72,9 @@ def create_app(settings: Settings | None = None, *, login: Login = "app") -> Fla
     _log_as_json()
     url = settings.worker_database_url if login == "worker" else settings.app_database_url
     extensions.init(app, settings, database_url=url or settings.database_url)
+    app.before_request(_begin)  # before what the doors add: also a refused request has an id
     for door in (web, api, checkout, callbacks, cli):
         door.register(app)
-    app.before_request(_begin)
     app.after_request(_end)
     app.register_error_handler(HTTPException, _answer_http_error)
     return app

@@ -87,7 +87,7 @@ def _print_all(
 
 
 def _payment(session: Session, invoice_id: int, language: Language) -> PrintPayment | None:
-    order = payments.find_captured(session, invoice_id)
+    order = payments.find_paying(session, invoice_id)
     if order is None or order.channel_txn_id is None or order.captured_at is None:
         return None
     return PrintPayment(_CHANNELS[language][order.channel], order.channel_txn_id, order.captured_at)

@@ -5,14 +5,14 @@ from app.billing.models import RunTrigger
 from app.core import clock
 from app.extensions import bound, reading, ring, runtime, transaction
 from app.identity import clocks
+from jobs import sweep
 
 
 def run_due() -> None:
     """Run every merchant that has something due, each at its own time."""
     with reading() as session:
         merchants = runs.due_merchants(session, now=clock.now())
-    for merchant_id in merchants:
-        catch_up(merchant_id=merchant_id)
+    sweep.for_each(merchants, lambda merchant_id: catch_up(merchant_id=merchant_id))
 
 
 def catch_up(*, merchant_id: int) -> None:

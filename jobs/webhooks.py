@@ -1,5 +1,7 @@
 """Deliver what merchants subscribed to, each merchant in a job of its own."""
 
+from datetime import datetime
+
 from rq.exceptions import DuplicateJobError
 
 from app.core import clock
@@ -18,8 +20,12 @@ RING_SECONDS = 60
 
 
 def deliver() -> None:
-    """Ring for every merchant that has due webhooks and has not been rung for yet."""
-    now = clock.now()
+    """Ring for every merchant that has due webhooks."""
+    ring_due(now=clock.now())
+
+
+def ring_due(*, now: datetime) -> None:
+    """Queue one job for every merchant with due webhooks that has none waiting or running."""
     with reading() as session:
         merchants = delivering.due_merchants(session, now=now)
     slot = int(now.timestamp()) // RING_SECONDS

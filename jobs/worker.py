@@ -25,14 +25,18 @@ def main(queue: str = "default") -> None:
     app = create_app(login="worker")
     with app.app_context():
         _await_queue()
-        worker = SimpleWorker(
-            [queue],
-            connection=runtime().redis,
-            serializer=JSONSerializer,
-            worker_ttl=SECONDS_TO_LIVE,
-            maintenance_interval=MAINTENANCE_SECONDS,
-        )
-        worker.work(logging_level="WARNING")
+        make_worker(queue).work(logging_level="WARNING")
+
+
+def make_worker(*queues: str) -> SimpleWorker:
+    """Return a worker of these queues in this process's application."""
+    return SimpleWorker(
+        list(queues),
+        connection=runtime().redis,
+        serializer=JSONSerializer,
+        worker_ttl=SECONDS_TO_LIVE,
+        maintenance_interval=MAINTENANCE_SECONDS,
+    )
 
 
 def _await_queue() -> None:

@@ -98,7 +98,8 @@ def _end(response: Response) -> Response:
         structlog.get_logger().info(
             "request",
             method=request.method,
-            path=request.path,
+            # The rule, not the path: a checkout link in a log would be the link itself.
+            route=str(request.url_rule) if request.url_rule else "-",
             status=response.status_code,
             ms=round(seconds * 1000, 1),
         )

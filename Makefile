@@ -12,22 +12,22 @@ run: setup ## Set everything up and serve the product on http://127.0.0.1:8000
 	@exec $(BIN)/python -m app
 
 demo: setup ## The same, on twelve months of made-up data
-	@INSTANCE_DIR=instance/demo exec $(BIN)/python -m app demo
+	@exec env INSTANCE_DIR=instance/demo $(BIN)/python -m app demo
 
 test: setup-dev ## Set everything up and run every test, browser included
 	@$(BIN)/python -m pytest -q -n auto
 
 check: setup-dev ## Formats, lint, types, layers, schema, catalogues, generated files
-	@$(BIN)/python tools/check.py
+	@$(BIN)/python -m tools.check
 
 fmt: setup-dev ## Format the code
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix-only .
 
 docs: setup-dev ## Write the generated files again: settings, OpenAPI
-	@$(BIN)/python tools/generate.py
+	@$(BIN)/python -m tools.generate
 
 i18n: setup-dev ## Collect and compile the Chinese catalogue
-	@$(BIN)/python tools/catalog.py
+	@$(BIN)/python -m tools.catalog
 
 bench: setup-dev ## Run every benchmark; bench-NAME runs one
 	@$(BIN)/python -m bench all

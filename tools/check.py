@@ -22,8 +22,8 @@ GATES = (
     ("types", [str(BIN / "mypy")]),
     ("layers", [str(BIN / "lint-imports")]),
     ("templates", [str(BIN / "djlint"), "templates", "--check", "--lint", "--quiet"]),
-    ("catalogue", [sys.executable, "tools/catalog.py", "--check"]),
-    ("generated files", [sys.executable, "tools/generate.py", "--check"]),
+    ("catalogue", [sys.executable, "-m", "tools.catalog", "--check"]),
+    ("generated files", [sys.executable, "-m", "tools.generate", "--check"]),
 )
 
 

@@ -185,7 +185,9 @@ def test_a_resource_under_another_key_is_refused(client: FlaskClient, due: Due) 
     assert send(client, body).status_code == 401
 
 
-@pytest.mark.parametrize("number", ["INV20261120000001", new_trade_no(12345)])
+@pytest.mark.parametrize(
+    "number", ["INV20261120000001", new_trade_no(12345)], ids=["alien", "ours"]
+)
 def test_an_unknown_order_is_asked_to_call_again(
     client: FlaskClient, due: Due, number: str
 ) -> None:

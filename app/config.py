@@ -72,8 +72,13 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Read the environment. Raises BadSetting on a value of the wrong form."""
+        """Read the environment. Raises BadSetting on a value of the wrong form.
+
+        What it does not name of a product that runs on the same instance is taken from there, so
+        that commands reach it without a setting.
+        """
         environ = os.environ if environ is None else environ
+        environ = {**_of_running_product(environ), **environ}
         given = {
             item.name: _parse(item.name.upper(), environ[item.name.upper()], item.default)
             for item in fields(cls)
@@ -141,6 +146,15 @@ class Settings:
     def pepper(self) -> bytes:
         """The key under which random secrets (API keys, sessions) are hashed."""
         return hmac.new(self.kek, b"pepper", hashlib.sha256).digest()
+
+
+def _of_running_product(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the URLs that the supervisor of this instance wrote down, if one runs."""
+    record = Path(environ.get("INSTANCE_DIR") or _INSTANCE) / "services.json"
+    if not record.exists():
+        return {}
+    urls: dict[str, str] = json.loads(record.read_text())["environment"]
+    return urls
 
 
 def simulator_set(settings: Settings) -> dict[str, Any]:

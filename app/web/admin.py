@@ -19,7 +19,7 @@ from app.billing import runs
 from app.billing.models import InvoiceRun, RunTrigger
 from app.core import clock, outbox
 from app.core.ids import Prefix, find_merchant, read, show, show_merchant
-from app.core.outbox import JobState, OutboxJob
+from app.core.outbox import Backlog, JobState, OutboxJob
 from app.extensions import bound, reading, ring, runtime, transaction
 from app.identity import clocks
 from app.identity import queries as identity
@@ -131,13 +131,8 @@ def admin_outbox() -> Response:
         nav="outbox",
         rows=[_outbox_row(job, named) for job in found.rows],
         pager=listing.pager(found.next_cursor),
-        tabs=[
-            (JobState.WAITING.value, _("Waiting"), backlog.waiting),
-            (JobState.DEAD.value, _("Given up"), backlog.dead),
-            (JobState.DONE.value, _("Done"), None),
-        ],
+        tabs=listing.tabs("state", _states(backlog), default=JobState.WAITING.value),
         state=state.value,
-        address=listing.address,
     )
 
 
@@ -153,6 +148,14 @@ def revive_job(merchant: str, job_id: str) -> Response:
     ring()
     flash(_("The job is due again."), "ok")
     return redirect(url_for("web.admin_outbox", state=JobState.DEAD.value), 303)
+
+
+def _states(backlog: Backlog) -> list[tuple[str, str, int | None]]:
+    return [
+        (JobState.WAITING.value, _("Waiting"), backlog.waiting),
+        (JobState.DEAD.value, _("Given up"), backlog.dead),
+        (JobState.DONE.value, _("Done"), None),
+    ]
 
 
 def _due() -> list[int]:

@@ -126,7 +126,7 @@ def _chart(span: Span, gross: dict[date, int]) -> dict[str, Any]:
         "drawing": drawing,
         "columns": [_("Day"), _("Collected"), _("Period before")],
         "table": [
-            (format_date(day, "MMM d"), _yuan(gross[day]), _yuan(gross[earlier]))
+            (format_date(day, _("MMM d")), _yuan(gross[day]), _yuan(gross[earlier]))
             for day, earlier in zip(span, span.before, strict=True)
         ],
         "y_labels": [f"¥{short(tick)}" for tick in drawing.ticks],

@@ -23,7 +23,7 @@ from app.extensions import runtime
 from app.fx import conversion
 from app.ledger import queries as ledger
 from app.payments import queries as payments
-from app.payments.models import PaymentOrder, PaymentStatus
+from app.payments.models import PaymentOrder
 from app.pricing import queries as catalogue
 from app.web.ledger import groups_of
 
@@ -98,7 +98,7 @@ def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
         "link": link,
         "qr": draw_code(link) if link else None,
         "can_void": INVOICE.allows(invoice.status, InvoiceEvent.VOID),
-        "paid_by": _paid_by(orders),
+        "paid_by": payments.find_paying(session, invoice.id),
     }
 
 
@@ -133,7 +133,7 @@ def workings(invoice: Invoice, fx: FxSnapshot) -> list[Working]:
 def _rate_steps(
     currency: Currency, midpoint: Decimal, rate: Decimal, *, spread_bps: int
 ) -> list[Working]:
-    shown, factor = plain(midpoint), digits(1 + Decimal(spread_bps).scaleb(-4))
+    shown, factor = digits(midpoint), digits(1 + Decimal(spread_bps).scaleb(-4))
     return [
         Working(
             _("Midpoint"),
@@ -145,7 +145,7 @@ def _rate_steps(
             _("Locked rate"),
             _("spread %(bps)s bps", bps=spread_bps),
             f"{shown} ÷ 100 × {factor}",
-            digits(round_half_up(rate, conversion.RATE_DECIMALS)),
+            _rate(rate),
         ),
     ]
 
@@ -153,14 +153,16 @@ def _rate_steps(
 def _collected(invoice: Invoice, fx: FxSnapshot) -> Working:
     source = invoice.subtotal
     if source.currency is Currency.CNY:
-        return Working(_("Collected"), _("priced in CNY"), str(source), str(invoice.collection))
+        return Working(
+            _("Collected"), _("priced in CNY"), _amount(source), _amount(invoice.collection)
+        )
     decimals = (source.currency.exponent, Currency.CNY.exponent)
     exact = conversion.multiplied(source.minor, fx.pricing_rate, decimals=decimals)
     return Working(
         _("Collected"),
         _("multiplied into CNY, rounded once"),
-        f"{source} × {_rate(fx.pricing_rate)} = {_major(exact, Currency.CNY)}",
-        str(invoice.collection),
+        f"{_amount(source)} × {_rate(fx.pricing_rate)} = {_major(exact, Currency.CNY)}",
+        _amount(invoice.collection),
     )
 
 
@@ -171,26 +173,32 @@ def _fee(invoice: Invoice) -> Working:
     if invoice.fee_fixed_minor:
         fixed = Money(invoice.fee_fixed_minor, Currency.CNY)
         formula = f"{formula} + {digits(fixed.major)}"
-    return Working(_("Platform fee"), _("rounded once"), formula, f"−{invoice.platform_fee}")
+    return Working(
+        _("Platform fee"), _("rounded once"), formula, f"−{_amount(invoice.platform_fee)}"
+    )
 
 
 def _net(invoice: Invoice) -> Working:
     formula = f"{digits(invoice.collection.major)} − {digits(invoice.platform_fee.major)}"
-    return Working(_("Net in CNY"), "", formula, str(invoice.net))
+    return Working(_("Net in CNY"), "", formula, _amount(invoice.net))
 
 
 def _settled(invoice: Invoice, fx: FxSnapshot) -> Working:
     target = invoice.settlement_currency
     if target is Currency.CNY:
-        return Working(_("Net settlement"), "", str(invoice.net), str(invoice.settlement))
+        return Working(_("Net settlement"), "", _amount(invoice.net), _amount(invoice.settlement))
     decimals = (Currency.CNY.exponent, target.exponent)
     exact = conversion.divided(invoice.net_minor, fx.settlement_rate, decimals=decimals)
     return Working(
         _("Net settlement"),
         _("divided out of CNY, rounded once"),
         f"{digits(invoice.net.major)} ÷ {_rate(fx.settlement_rate)} = {_major(exact, target)}",
-        str(invoice.settlement),
+        _amount(invoice.settlement),
     )
+
+
+def _amount(money: Money) -> str:
+    return f"{digits(money.major)} {money.currency}"
 
 
 def _rate(rate: Decimal) -> str:
@@ -240,11 +248,6 @@ def _price(minor: str, currency: Currency) -> str:
     fraction = fraction.ljust(currency.exponent, "0")
     shown = f"{int(whole):,}.{fraction}" if fraction else f"{int(whole):,}"
     return f"{shown} {currency}"
-
-
-def _paid_by(orders: Sequence[PaymentOrder]) -> PaymentOrder | None:
-    captured = (order for order in orders if order.status is PaymentStatus.CAPTURED)
-    return next(captured, None)
 
 
 def _timeline(invoice: Invoice, orders: Sequence[PaymentOrder]) -> list[Happening]:

@@ -86,10 +86,9 @@ def invoices() -> Response:
         current=request.args.get("status", ""),
         q=request.args.get("q", ""),
         customer=customer,
-        tabs=_tabs(counts),
+        tabs=listing.tabs("status", _tabs(counts)),
         total=sum(counts.values()),
         is_filtered=any(request.args.get(name) for name in ("q", "status", "customer")),
-        address=listing.address,
         csv_url=listing.csv_url(),
     )
 
@@ -214,7 +213,7 @@ def _wanted_customer(session: Session) -> Customer | None:
     return customers.get_customer(session, read(Prefix.CUSTOMER, wanted)) if wanted else None
 
 
-def _tabs(counts: dict[InvoiceStatus, int]) -> list[tuple[str, str, int]]:
+def _tabs(counts: dict[InvoiceStatus, int]) -> list[tuple[str, str, int | None]]:
     names = {
         InvoiceStatus.DRAFT: _("Draft"),
         InvoiceStatus.OPEN: _("Open"),

@@ -28,6 +28,7 @@ CODES = {
 }
 """The templates of `docs/ledger.md` by what they record."""
 
+_TRANSACTIONS = 20  # each with its entries: a screenful or two
 _HEADER = (
     "transaction",
     "kind",
@@ -94,7 +95,9 @@ def ledger() -> Response:
     if listing.wants_csv():
         return csv.answer("ledger", _HEADER, _csv_rows(g.merchant_id, kind))
     with transaction(g.merchant_id) as session:
-        found = queries.list_transactions(session, kind=kind, cursor=listing.cursor())
+        found = queries.list_transactions(
+            session, kind=kind, cursor=listing.cursor(), limit=_TRANSACTIONS
+        )
         balances = queries.balances(session)
     return page(
         "ledger/index.html",
@@ -154,7 +157,7 @@ def trial_balances(balances: Iterable[Balance]) -> list[TrialBalance]:
 
 def _entry(leg: EntryView | Balance) -> Entry:
     currency = Currency(leg.currency)
-    debit = Money(leg.amount_minor, currency) if leg.amount_minor > 0 else None
+    debit = Money(leg.amount_minor, currency) if leg.amount_minor >= 0 else None
     credit = Money(-leg.amount_minor, currency) if leg.amount_minor < 0 else None
     return Entry(leg.book, leg.account, debit, credit)
 

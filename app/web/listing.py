@@ -1,5 +1,6 @@
 """What a list's address asks for, and the addresses around it: filters, pages, the CSV file."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -38,6 +39,16 @@ def cursor() -> str | None:
 def address(**changed: str) -> str:
     """Return this list's address with some filters changed, at its first page; "" drops one."""
     return _address(_filters() | {name: [value] for name, value in changed.items()})
+
+
+def tabs(
+    name: str, items: Iterable[tuple[str, str, int | None]], *, default: str = ""
+) -> list[tuple[str, str, int | None, bool]]:
+    """Return the tabs of the filter `name`, as `ui.tabs` takes them, from (value, label, count)."""
+    current = request.args.get(name, "") or default
+    return [
+        (label, address(**{name: value}), count, value == current) for value, label, count in items
+    ]
 
 
 def csv_url() -> str:

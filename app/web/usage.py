@@ -182,7 +182,7 @@ def _chart(wanted: Wanted, usage_by_day: Sequence[DayUsage]) -> dict[str, Any]:
         "total": decimal(sum(totals.values(), Decimal(0))),
         "what": what,
         "columns": [_("Day"), what],
-        "table": [(format_date(day, "MMM d"), decimal(totals[day])) for day in wanted.days],
+        "table": [(format_date(day, _("MMM d")), decimal(totals[day])) for day in wanted.days],
         "y_labels": [short(tick) for tick in drawing.ticks],
         "x_labels": axis_days(wanted.days),
     }
@@ -200,7 +200,7 @@ def axis_days(days: Sequence[date], *, labels: int = 6) -> list[str]:
     """Return the labels under a chart: a handful of its days, the first and the last among them."""
     last = len(days) - 1
     picked = sorted({round(index * last / (labels - 1)) for index in range(labels)})
-    return [format_date(days[index], "MMM d") for index in picked]
+    return [format_date(days[index], _("MMM d")) for index in picked]
 
 
 def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:

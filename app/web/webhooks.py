@@ -180,9 +180,7 @@ def _show(endpoint_id: str, refusal: Refusal | None = None) -> Response:
         deliveries=found.rows,
         delivery_id=lambda row: show(Prefix.WEBHOOK_DELIVERY, row),
         pager=listing.pager(found.next_cursor),
-        statuses=_statuses(),
-        current=request.args.get("status", ""),
-        address=listing.address,
+        tabs=listing.tabs("status", _statuses()),
         secrets=secrets,
         form=form,
         event_types=event_types(),
@@ -244,13 +242,13 @@ def _errors(refusal: Refusal | None) -> dict[str, Any]:
     return {"errors": errors, "error": say(refusal)}
 
 
-def _statuses() -> list[tuple[str, str]]:
+def _statuses() -> list[tuple[str, str, None]]:
     return [
-        ("", _("All")),
-        (DeliveryStatus.PENDING.value, _("Pending")),
-        (DeliveryStatus.DELIVERED.value, _("Delivered")),
-        (DeliveryStatus.FAILED.value, _("Retrying")),
-        (DeliveryStatus.DEAD.value, _("Given up")),
+        ("", _("All"), None),
+        (DeliveryStatus.PENDING.value, _("Pending"), None),
+        (DeliveryStatus.DELIVERED.value, _("Delivered"), None),
+        (DeliveryStatus.FAILED.value, _("Retrying"), None),
+        (DeliveryStatus.DEAD.value, _("Given up"), None),
     ]
 
 

@@ -1,0 +1,139 @@
+"""Example values for the API reference: what the fields that everybody knows look like."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+MOMENT = "2026-06-03T08:12:31.402Z"
+_ID = "0123456789abc"
+_PREFIXES = {
+    "contractId": "ctr",
+    "customerId": "cus",
+    "endpointId": "whe",
+    "invoiceId": "inv",
+    "messageId": "msg",
+    "paymentOrderId": "po",
+    "productId": "prod",
+    "rateCardId": "rc",
+    "rateCardVersionId": "rcv",
+}
+_ROWS = {
+    "ContractOut": "ctr",
+    "CustomerOut": "cus",
+    "DeliveryOut": "whd",
+    "EndpointOut": "whe",
+    "EndpointWithSecret": "whe",
+    "InvoiceOut": "inv",
+    "InvoiceRunOut": "run",
+    "InvoiceWithLines": "inv",
+    "LedgerTransactionOut": "ltx",
+    "MetricOut": "mtr",
+    "ProductOut": "prod",
+    "RateCardOut": "rc",
+    "UsageEventOut": "evt",
+    "VersionOut": "rcv",
+}
+_USD, _CNY = "USD", "CNY"
+_VALUES: Mapping[str, Any] = {
+    "account": "merchant_payable",
+    "amountMinor": 12262,
+    "book": "P",
+    "checkoutUrl": "https://pay.example.com/pay/…",
+    "code": "chat_api",
+    "collection": {"amountMinor": 90533, "currency": _CNY},
+    "currency": _USD,
+    "customerExternalId": "user_42",
+    "day": "2026-05-25",
+    "description": "",
+    "dimensions": {"model": "gpt-5", "region": "us-east-1"},
+    "disabledReason": None,
+    "email": "finance@example.cn",
+    "endsOn": None,
+    "externalId": "user_42",
+    "failingSince": None,
+    "flatFee": "0",
+    "freeUnits": "1000000",
+    "idempotencyKey": "evt_abc_1234",
+    "index": 0,
+    "kind": "payment_captured",
+    "language": "zh_Hans_CN",
+    "lastError": None,
+    "maximumAmount": None,
+    "message": "",
+    "metric": "tokens_input",
+    "minimumAmount": None,
+    "name": "Chat API",
+    "nextAttemptAt": None,
+    "nextCursor": None,
+    "paidAt": None,
+    "path": "",
+    "periodFrom": "2026-05-01",
+    "periodTo": "2026-06-01",
+    "platformFee": {"amountMinor": 2716, "currency": _CNY},
+    "pricingRate": "7.16184",
+    "publisher": "sandbox fixture",
+    "qrPayload": "weixin://wxpay/bizpayurl?pr=…",
+    "quantity": "12500",
+    "secret": "whsec_…",
+    "settlement": {"amountMinor": 12262, "currency": _USD},
+    "settlementRate": "7.16184",
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "spreadBps": 80,
+    "subtotal": {"amountMinor": 12641, "currency": _USD},
+    "unit": "token",
+    "unitPrice": "0.00025",
+    "upTo": None,
+    "url": "https://example.com/webhooks",
+    "voidReason": None,
+    "voidedAt": None,
+}
+_MOMENTS = frozenset({"asOf", "now", "openPeriodFrom", "openPeriodTo", "realNow"})
+_TEXTS = {"above": "0", "amount": "3.125", "number": "LUM-2026-000001"}
+"""Values of names that elsewhere are numbers or objects."""
+_LIKELY = (
+    "active",
+    "open",
+    "accepted",
+    "delivered",
+    "standard",
+    "monthly_calendar",
+    "invoice.paid",
+)
+
+
+def is_known(name: str, schema: Schema) -> bool:
+    """Tell whether there is a value for a field of this name and type."""
+    is_text = name in _TEXTS and schema.get("type", "string") == "string" and "$ref" not in schema
+    return is_text or name in _VALUES or name in _PREFIXES or _is_moment(name) or "enum" in schema
+
+
+def value(name: str, schema: Schema) -> Any:
+    """Return the value of a known field."""
+    if name in _TEXTS:
+        return _TEXTS[name]
+    if name in _VALUES:
+        return _VALUES[name]
+    if name in _PREFIXES:
+        return f"{_PREFIXES[name]}_{_ID}"
+    if _is_moment(name):
+        return MOMENT
+    return next((likely for likely in _LIKELY if likely in schema["enum"]), schema["enum"][0])
+
+
+def row_id(title: str) -> str:
+    """Return an id of the kind of row that a schema of this title shows."""
+    return f"{_ROWS[title]}_{_ID}"
+
+
+def scalar(schema: Schema) -> Any:
+    """Return a value of a plain type."""
+    by_type: dict[str, Any] = {"integer": 1, "boolean": True, "null": None, "object": {}}
+    kind = str(schema.get("type"))
+    if kind in by_type:
+        return by_type[kind]
+    return "2026-05-01" if schema.get("format") == "date" else "…"
+
+
+def _is_moment(name: str) -> bool:
+    return name.endswith("At") or name in _MOMENTS

@@ -14,6 +14,7 @@ def _sentences() -> dict[str, str]:
     return {
         "clock_is_real": _("Only a sandbox has a clock of its own."),
         "clock_only_forward": _("After the first invoice the clock only moves forward."),
+        "contract_end_put_off": _("The end of a contract can be brought forward, never put off."),
         "contract_overlap": _(
             "Another contract of this customer prices the same metric in that time."
         ),
@@ -22,7 +23,6 @@ def _sentences() -> dict[str, str]:
         "customer_has_contracts": _(
             "This customer has contracts that run or are not invoiced yet. End them first."
         ),
-        "end_put_off": _("The end of a contract can be brought forward, never put off."),
         "external_id_taken": _("There is a customer with this external id already."),
         "invalid_code": _("Use 1 to 64 of a–z, 0–9 and _, beginning with a letter."),
         "invalid_decimal": _(

@@ -1,0 +1,188 @@
+"""Products and metrics: what is sold and what is measured, on one page."""
+
+from collections.abc import Collection, Iterator
+
+from flask import flash, g, redirect, request, url_for
+from flask_babel import gettext as _
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from app.core.errors import Refusal
+from app.core.ids import Prefix, read, show
+from app.core.paging import MAX_LIMIT, Page
+from app.extensions import transaction
+from app.pricing import metrics, products, queries
+from app.pricing.models import Aggregation, CatalogStatus, Product, RateCard
+from app.web import access, csv, listing, snippets
+from app.web.forms import Form, blank, typed
+from app.web.page import page
+from app.web.public_ids import PUBLIC_IDS
+
+_PRODUCT = {"code": "", "name": "", "description": ""}
+_METRIC = {"metric_code": "", "metric_name": "", "unit": "", "aggregation": Aggregation.SUM.value}
+
+
+def index() -> Response:
+    if listing.wants_csv():
+        header = ("id", "code", "name", "status", "created_at")
+        return csv.answer("products", header, _csv_rows())
+    return _list()
+
+
+def create() -> Response:
+    form = typed(**_PRODUCT)
+    try:
+        with transaction(g.merchant_id) as session:
+            product = products.create_product(session, **form.values, now=access.now())
+    except Refusal as refusal:
+        return _list(product_form=form.refuse(refusal), status=422)
+    flash(_("%(name)s is on sale once it has a rate card.", name=product.name), "ok")
+    return _to_product(product.id)
+
+
+def show_product(product_id: str) -> Response:
+    return _show(product_id)
+
+
+def update(product_id: str) -> Response:
+    form = typed(name="", description="")
+    try:
+        with transaction(g.merchant_id) as session:
+            row = products.update_product(session, read(Prefix.PRODUCT, product_id), **form.values)
+    except Refusal as refusal:
+        return _show(product_id, form=form.refuse(refusal), status=422)
+    flash(_("Saved"), "ok")
+    return _to_product(row.id)
+
+
+def archive(product_id: str) -> Response:
+    with transaction(g.merchant_id) as session:
+        row = products.archive_product(session, read(Prefix.PRODUCT, product_id))
+    flash(_("%(name)s is archived. Its rate cards stay in force.", name=row.name), "ok")
+    return _to_product(row.id)
+
+
+def restore(product_id: str) -> Response:
+    with transaction(g.merchant_id) as session:
+        row = products.restore_product(session, read(Prefix.PRODUCT, product_id))
+    flash(_("%(name)s is back on sale.", name=row.name), "ok")
+    return _to_product(row.id)
+
+
+def create_metric() -> Response:
+    form = typed(**_METRIC)
+    known = {member.value for member in Aggregation}
+    aggregation = form.values["aggregation"]
+    try:
+        with transaction(g.merchant_id) as session:
+            metric = metrics.create_metric(
+                session,
+                code=form.values["metric_code"],
+                name=form.values["metric_name"],
+                unit=form.values["unit"],
+                aggregation=Aggregation(aggregation) if aggregation in known else Aggregation.SUM,
+                now=access.now(),
+            )
+    except Refusal as refusal:
+        refusal.path = {"code": "metric_code", "name": "metric_name"}.get(
+            refusal.path, refusal.path
+        )
+        return _list(metric_form=form.refuse(refusal), status=422)
+    flash(_("%(name)s can be priced and measured.", name=metric.name), "ok")
+    return redirect(url_for("web.products") + "#metrics", 303)
+
+
+def archive_metric(metric_id: str) -> Response:
+    with transaction(g.merchant_id) as session:
+        metric = metrics.archive_metric(session, read(Prefix.METRIC, metric_id))
+    flash(_("%(name)s is archived. Published rate cards go on pricing it.", name=metric.name), "ok")
+    return redirect(url_for("web.products") + "#metrics", 303)
+
+
+def restore_metric(metric_id: str) -> Response:
+    with transaction(g.merchant_id) as session:
+        metric = metrics.restore_metric(session, read(Prefix.METRIC, metric_id))
+    flash(_("%(name)s can be priced again.", name=metric.name), "ok")
+    return redirect(url_for("web.products") + "#metrics", 303)
+
+
+def _list(
+    *, product_form: Form | None = None, metric_form: Form | None = None, status: int = 200
+) -> Response:
+    with transaction(g.merchant_id) as session:
+        found = queries.list_products(
+            session,
+            status=listing.chosen(CatalogStatus, "status"),
+            q=request.args.get("q", ""),
+            cursor=listing.cursor(),
+        )
+        next_url, prev_url = listing.pager(found.next_cursor)
+        return page(
+            "products/index.html",
+            fragment="rows",
+            status=status,
+            nav="products",
+            products=found.rows,
+            rate_cards=_rate_cards_by_product(session, [row.id for row in found.rows]),
+            metrics=queries.list_metrics(session, limit=100).rows,
+            aggregations=list(Aggregation),
+            product_form=product_form or blank(**_PRODUCT),
+            metric_form=metric_form or blank(**_METRIC),
+            next_url=next_url,
+            prev_url=prev_url,
+            csv_url=listing.csv_url(),
+            curl=snippets.curl("/api/v1/products", {"code": "chat_api", "name": "Chat API"}),
+            **PUBLIC_IDS,
+        )
+
+
+def _show(product_id: str, *, form: Form | None = None, status: int = 200) -> Response:
+    with transaction(g.merchant_id) as session:
+        row = queries.get_product(session, read(Prefix.PRODUCT, product_id))
+        cards = queries.list_rate_cards(session, product_id=row.id, cursor=listing.cursor())
+        next_url, prev_url = listing.pager(cards.next_cursor)
+        return page(
+            "products/show.html",
+            status=status,
+            nav="products",
+            product=row,
+            cards=cards.rows,
+            versions=queries.current_versions(session, [card.id for card in cards.rows]),
+            form=form or blank(name=row.name, description=row.description),
+            next_url=next_url,
+            prev_url=prev_url,
+            **PUBLIC_IDS,
+        )
+
+
+def _to_product(number: int) -> Response:
+    return redirect(url_for("web.product", product_id=show(Prefix.PRODUCT, number)), 303)
+
+
+def _rate_cards_by_product(session: Session, product_ids: Collection[int]) -> dict[int, int]:
+    counted = (
+        select(RateCard.product_id, func.count())
+        .where(RateCard.product_id.in_(product_ids), RateCard.status == CatalogStatus.ACTIVE)
+        .group_by(RateCard.product_id)
+    )
+    return dict(session.execute(counted).all())
+
+
+def _csv_rows() -> Iterator[tuple[object, ...]]:
+    status, q = listing.chosen(CatalogStatus, "status"), request.args.get("q", "")
+
+    def read_page(cursor: str | None) -> Page[Product]:
+        with transaction(g.merchant_id) as session:
+            return queries.list_products(
+                session, status=status, q=q, cursor=cursor, limit=MAX_LIMIT
+            )
+
+    for row in csv.all_rows(read_page):
+        yield (
+            show(Prefix.PRODUCT, row.id),
+            row.code,
+            row.name,
+            row.status,
+            row.created_at.isoformat(),
+        )

@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, request
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from app.api import problems
@@ -169,6 +171,8 @@ class Api:
             )
         answer = partial(problems.answer_refusal, spell=self.spell)
         door.register_error_handler(Refusal, answer)
+        door.register_error_handler(OperationalError, problems.answer_database_error)
+        door.register_error_handler(PoolTimeout, problems.answer_database_error)
         return door
 
 
@@ -315,9 +319,13 @@ def _read_query(kind: Any) -> Any:
         if "\0" in values[0]:
             raise InvalidBody("must not hold control characters", path=name)
     try:
-        return msgspec.convert(given, kind, strict=False)
+        query = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
         raise explain(error, given, kind) from error
+    for field in msgspec.structs.fields(kind):
+        if field.encode_name in given and getattr(query, field.name) is None:
+            raise InvalidBody("`null` is no value here", path=field.encode_name)
+    return query
 
 
 def _sealed(call: Call, key: str, answer: Answer) -> Answer:

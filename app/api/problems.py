@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import msgspec
-from flask import Response, g
+from flask import Response, current_app, g
 from werkzeug.exceptions import HTTPException
 
 from app.core.errors import Conflict, Invalid, NotFound, Refusal, Unavailable
@@ -89,6 +89,14 @@ def answer_refusal(refusal: Refusal, *, spell: Callable[[str], str]) -> Response
     return response
 
 
+def answer_database_error(error: Exception) -> Response:
+    """Answer for a database that is away, full or busy: nothing was done, and may be done later."""
+    current_app.logger.warning("the database could not do it: %s", error)
+    response = _answer(503, "database_unavailable", detail="try again in a moment", path="")
+    response.headers["Retry-After"] = str(_RETRY_SECONDS)
+    return response
+
+
 def answer_http_error(error: HTTPException) -> Response:
     """Answer an error of the protocol: no such path, wrong method, body too large."""
     status = error.code or 500
@@ -97,6 +105,8 @@ def answer_http_error(error: HTTPException) -> Response:
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After"}:
             response.headers[name] = value
+    if status == 429:  # noqa: PLR2004  # an HTTP status is its own name
+        response.headers.setdefault("Retry-After", str(_RETRY_SECONDS))
     return response
 
 

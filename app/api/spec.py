@@ -109,7 +109,7 @@ def _operation(api: Api, operation: Operation, schemas: dict[str, Any]) -> dict[
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    statuses = {401, 403, 429, *operation.errors}
+    statuses = {401, 403, 429, 503, *operation.errors}
     if operation.is_write:
         statuses |= {400, 409, 413, 415, 422}
     if operation.query is not None:

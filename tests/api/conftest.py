@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from app.channels.base import Channel, ChannelName
 from app.config import Settings
 from app.core import clock
-from app.core.db import begin
+from app.core.db import Transaction, begin
 from app.extensions import Runtime, csrf, db
 from app.factory import create_app
 from app.identity import keys
@@ -85,6 +85,12 @@ def stranger(app: Flask, engine: Engine) -> Caller:
 def caller_with(app: Flask, engine: Engine, merchant_id: int) -> Call:
     """Call as the merchant, with the scopes a test names."""
     return partial(new_caller, app, engine, merchant_id)
+
+
+@pytest.fixture
+def transaction_of(engine: Engine, merchant_id: int) -> Transaction:
+    """Open transactions of the merchant beside the API's own."""
+    return partial(begin, engine, merchant_id)
 
 
 @pytest.fixture

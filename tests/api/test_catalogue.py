@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from app.core.db import Transaction
+from app.core.ids import Prefix, read
+from app.pricing import products
 from tests.api.caller import USD, Caller
 
 pytestmark = pytest.mark.usefixtures("rows")
@@ -187,6 +190,17 @@ def test_a_contract_names_a_card_or_a_version(caller: Caller, rows: dict[str, st
         assert (answer.status_code, answer.get_json()["path"]) == (422, "rateCardId")
 
 
+def test_who_waits_too_long_for_a_row_may_try_again(
+    caller: Caller, rows: dict[str, str], transaction_of: Transaction
+) -> None:
+    with transaction_of() as session:
+        products.update_product(session, read(Prefix.PRODUCT, rows["product_id"]), name="Mine")
+        answer = caller.patch(f"/products/{rows['product_id']}", {"name": "Theirs"})
+
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "database_unavailable")
+    assert "Retry-After" in answer.headers
+
+
 @pytest.mark.parametrize(
     "field", ["status", "merchantId", "id", "createdAt", "created_at", "platformFee"]
 )
@@ -210,6 +224,7 @@ def test_a_field_that_is_not_declared_is_refused(caller: Caller, field: str) -> 
         {"cursor": "WzFd!"},
         {"cursor": "WyJhIl0"},
         {"status": "gone"},
+        {"status": "null"},
         {"q": "a\x00b"},
     ],
     ids=str,

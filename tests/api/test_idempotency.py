@@ -102,7 +102,7 @@ def test_while_the_first_still_runs_its_twin_is_told_to_wait(caller: Caller, doo
         door.is_open.set()
 
     assert (twin.status_code, twin.get_json()["code"]) == (409, "idempotency_key_in_use")
-    assert twin.headers["Retry-After"] == "1"
+    assert "Retry-After" in twin.headers
     assert first.result().status_code == 200
     assert codes(caller) == ["voice"]
 

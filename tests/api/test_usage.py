@@ -161,6 +161,7 @@ def test_a_wrong_quantity_refuses_its_event_only(caller: Caller, quantity: str) 
         {"occurredAt": "2026-05-25T10:00:00"},
         {"occurredAt": "2026-W21-1"},
         {"occurredAt": "now"},
+        {"occurredAt": "2026-05-25T10:00:00+16:21"},
         {"occurredAt": "2026-06-30T23:59:60Z"},
         {"occurredAt": "2999-01-01T00:00:00Z"},
         {"idempotencyKey": ""},
@@ -257,6 +258,12 @@ def test_events_are_listed_by_customer_metric_and_time(caller: Caller) -> None:
     assert keys(customerExternalId="user_42", metric="tokens_input") == ["c", "a"]
     assert keys(customerExternalId="user_0") == []
     assert keys(metric="hours") == []
+
+
+def test_a_zone_that_is_nowhere_is_refused(caller: Caller) -> None:
+    answer = caller.get("/usage-events", **{"from": "2026-05-26T10:00:00-22:21"})
+
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "validation_failed")
 
 
 def test_an_event_is_shown_as_it_was_sent(caller: Caller) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -10,6 +10,8 @@ import msgspec
 from app.api.operations import Api
 from app.core.money import Currency, Money
 from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
+
+NO_OFFSET, LARGEST_OFFSET = timedelta(0), timedelta(hours=14)
 
 _SNAKE = re.compile(r"_([a-z0-9])")
 
@@ -25,7 +27,7 @@ def camel(path: str) -> str:
 API = Api("api_v1", prefix="/api/v1", spell=camel)
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-"""An instant: RFC 3339, with its zone."""
+"""An instant: RFC 3339, with its zone. What goes to the database also needs `check_zone`."""
 
 DecimalText = Annotated[
     str,
@@ -77,6 +79,17 @@ class Amount(Out):
     @classmethod
     def of(cls, money: Money) -> "Amount":
         return cls(money.minor, money.currency)
+
+
+def check_zone(moment: datetime | None, name: str) -> None:
+    """Refuse an offset no place on earth has, which PostgreSQL could not read.
+
+    Raises ValueError, which a Struct's `__post_init__` turns into its refusal.
+    """
+    if moment is None or moment.tzinfo is UTC:
+        return
+    if abs(moment.utcoffset() or NO_OFFSET) > LARGEST_OFFSET:
+        raise ValueError(f"`{name}` is in a zone that is nowhere")
 
 
 def utc(moment: datetime) -> datetime:

@@ -42,7 +42,6 @@ class CheckoutOut(Out):
     tag="Invoices",
     body=CheckoutIn,
     returns=CheckoutOut,
-    errors=(503,),
     flow=True,
     example={"channel": "wechat"},
 )

@@ -9,7 +9,18 @@ import msgspec
 
 from app.api import problems
 from app.api.operations import Call, explain
-from app.api.v1.base import API, DecimalText, In, Listing, Moment, Out, PageQuery, camel, utc
+from app.api.v1.base import (
+    API,
+    DecimalText,
+    In,
+    Listing,
+    Moment,
+    Out,
+    PageQuery,
+    camel,
+    check_zone,
+    utc,
+)
 from app.core.decimals import plain
 from app.core.errors import Invalid
 from app.core.ids import Prefix, show
@@ -59,6 +70,9 @@ class UsageEventIn(In):
     occurred_at: Moment
     dimensions: dict[str, str | int | bool] | None = None
 
+    def __post_init__(self) -> None:
+        check_zone(self.occurred_at, "occurredAt")
+
 
 class UsageBatchIn(In):
     """Up to 500 events. One that is wrong never refuses the others."""
@@ -94,6 +108,10 @@ class UsageEventQuery(PageQuery, kw_only=True):
     metric: str | None = None
     from_at: Moment | None = msgspec.field(default=None, name="from")
     to_at: Moment | None = msgspec.field(default=None, name="to")
+
+    def __post_init__(self) -> None:
+        check_zone(self.from_at, "from")
+        check_zone(self.to_at, "to")
 
 
 class UsageEventOut(Out):

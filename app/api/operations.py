@@ -287,20 +287,24 @@ def explain(error: msgspec.ValidationError, document: Any, kind: Any) -> Invalid
     path = found["path"] if found else ""
     keyed = _KEYED.fullmatch(path)
     if keyed:
-        key = _find_key(message, document[keyed["field"]], field=keyed["field"], kind=kind)
-        path = f"{keyed['field']}.{key}{keyed['rest']}"
+        field, rest = keyed["field"], keyed["rest"]
+        key = _find_key(message, document.get(field), field=field, kind=kind)
+        path = f"{field}.{key}{rest}" if key is not None else path
     return InvalidBody(_AT.sub("", message), path=path)
 
 
-def _find_key(message: str, entries: dict[str, Any], *, field: str, kind: Any) -> str:
-    """Return the key of an object that `message` is about: in the path it is `[...]` for any."""
-    for key, value in entries.items():
+def _find_key(message: str, entries: object, *, field: str, kind: Any) -> str | None:
+    """Return the key of an object that `message` is about: in the path it is `[...]` for any.
+
+    None when it can not be told: of a field that was given twice only the last is left.
+    """
+    for key, value in entries.items() if isinstance(entries, dict) else ():
         try:
             msgspec.convert({field: {key: value}}, kind)
         except msgspec.ValidationError as error:
             if str(error) == message:
-                return key
-    raise KeyError(message)
+                return str(key)
+    return None
 
 
 def _parse(raw: bytes) -> Any:

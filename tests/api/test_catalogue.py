@@ -140,6 +140,21 @@ def test_a_wrong_price_is_named_as_it_was_written(
     assert path == f"currencies.USD[1].{refusal[1]}".rstrip(".")
 
 
+@pytest.mark.parametrize(
+    "again", ['"USD":[]', '"USD":[]},"currencies":{', '"USD":[]},"currencies":5,"x":{']
+)
+def test_a_field_given_twice_is_refused_too(caller: Caller, again: str) -> None:
+    wrong = '{"metric":"images","model":"standard","unitPrice":15}'
+    raw = f'{{"productId":"","code":"x","name":"x","currencies":{{"USD":[{wrong}],{again}}}}}'
+
+    answer = caller.send("/rate-cards", raw.encode())
+
+    assert (answer.status_code, answer.get_json()["path"]) == (
+        422,
+        "currencies[...][0].unitPrice",
+    )
+
+
 def test_an_unknown_currency_is_refused(caller: Caller) -> None:
     for name in ("XXX", "usd"):
         assert publish(caller, {name: USD["USD"]})[0] == 422

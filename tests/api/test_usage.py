@@ -142,6 +142,8 @@ def test_an_empty_batch_is_refused(caller: Caller) -> None:
         '"1.0000000000001"',
         "1000000000000000000",
         f'"{"9" * 5000}"',
+        "9" * 400,
+        "9" * 5000,
     ],
 )
 def test_a_wrong_quantity_refuses_its_event_only(caller: Caller, quantity: str) -> None:

@@ -36,6 +36,7 @@ from app.pricing import queries as catalogue
 TAG = "Usage"
 LONGEST_SPAN = timedelta(days=400)
 """How many days of totals one answer holds at most."""
+LONGEST_INTEGER = 1_000
 
 _TAKEN = {Outcome.ACCEPTED, Outcome.DUPLICATE}
 _EXAMPLE = {
@@ -263,13 +264,20 @@ def _check_size(events: Sequence[object]) -> None:
 def _read_leniently(raw: bytes) -> _Batch:
     """Read the batch with whatever is in its events, also half a character."""
     try:
-        document = json.loads(raw.decode(), parse_constant=_refuse_constant)
+        document = json.loads(
+            raw.decode(), parse_int=_read_integer, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError) as error:
         raise problems.UnreadableBody("the body is not JSON in UTF-8") from error
     try:
         return msgspec.convert(document, _Batch)
     except msgspec.ValidationError as error:
         raise explain(error, document, _Batch) from error
+
+
+def _read_integer(digits: str) -> int | str:
+    """Read an integer; one so long that Python would read none of the batch stays a text."""
+    return int(digits) if len(digits) <= LONGEST_INTEGER else digits
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -48,9 +48,11 @@ _VALUES: Mapping[str, Any] = {
     "description": "",
     "dimensions": {"model": "gpt-5", "region": "us-east-1"},
     "disabledReason": None,
+    "duplicates": 0,
     "email": "finance@example.cn",
     "endsOn": None,
     "externalId": "user_42",
+    "failed": 0,
     "failingSince": None,
     "flatFee": "0",
     "freeUnits": "1000000",
@@ -75,6 +77,7 @@ _VALUES: Mapping[str, Any] = {
     "publisher": "sandbox fixture",
     "qrPayload": "weixin://wxpay/bizpayurl?pr=…",
     "quantity": "12500",
+    "rejected": 0,
     "secret": "whsec_…",
     "settlement": {"amountMinor": 12262, "currency": _USD},
     "settlementRate": "7.16184",
@@ -110,6 +113,8 @@ def is_known(name: str, schema: Schema) -> bool:
 
 def value(name: str, schema: Schema) -> Any:
     """Return the value of a known field."""
+    if name == "code" and "default" in schema:  # of an error that may be there, not of a row
+        return schema["default"]
     if name in _TEXTS:
         return _TEXTS[name]
     if name in _VALUES:

@@ -18,6 +18,10 @@ from app.web import examples, markdown
 
 DOCUMENT = ROOT / "docs" / "openapi.json"
 _METHODS = ("get", "post", "put", "patch", "delete")
+_READING_ORDER = (
+    *("Products", "Rate cards", "Metrics", "Customers", "Contracts", "Usage"),
+    *("Invoices", "Webhooks", "Ledger", "Sandbox"),
+)
 _DEEPEST = 3
 """How far a field of a field of a field is unfolded."""
 
@@ -57,10 +61,12 @@ class Operation:
 
 
 def groups(document: Schema, *, base_url: str) -> list[tuple[str, list[Operation]]]:
-    """Return the operations by tag, both in the document's order."""
-    reader = _Reader(document, base_url)
-    order = [tag["name"] for tag in document["tags"]]
-    every = sorted(reader.operations(), key=lambda operation: order.index(operation.tag))
+    """Return the operations by tag, in the order one meets them; unknown tags come last."""
+    order = {tag: position for position, tag in enumerate(_READING_ORDER)}
+    every = sorted(
+        _Reader(document, base_url).operations(),
+        key=lambda operation: (order.get(operation.tag, len(order)), operation.tag),
+    )
     return [(tag, list(found)) for tag, found in groupby(every, key=lambda one: one.tag)]
 
 
@@ -151,12 +157,11 @@ class _Reader:
             return f'"{found["const"]}"'
         if "enum" in found:
             return " | ".join(str(value) for value in found["enum"])
-        kind = str(found.get("type", "any"))
-        if kind == "array":
-            return f"list of {self._type(found.get('items', {}))}"
-        if kind == "object" and isinstance(found.get("additionalProperties"), Mapping):
+        if "items" in found:
+            return f"list of {self._type(found['items'])}"
+        if isinstance(found.get("additionalProperties"), Mapping):
             return f"map to {self._type(found['additionalProperties'])}"
-        return {"date-time": "instant", "date": "day"}.get(found.get("format", ""), kind)
+        return _plain_type(found)
 
     def _curl(self, method: str, path: str, body: Schema) -> str:
         method_part = "" if method == "get" else f"-X {method.upper()} "
@@ -188,6 +193,13 @@ class _Reader:
         if isinstance(found.get("additionalProperties"), Mapping):
             return {"USD": self._example(found["additionalProperties"], "")}
         return examples.scalar(found)
+
+
+def _plain_type(schema: Schema) -> str:
+    kind = str(schema.get("type", "any"))
+    if "maximum" in schema:
+        return f"{kind}, {schema.get('minimum', 0)} to {schema['maximum']}"
+    return {"date-time": "instant", "date": "day"}.get(schema.get("format", ""), kind)
 
 
 def _drawn(text: str) -> Markup:

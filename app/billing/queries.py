@@ -146,5 +146,5 @@ def list_all_runs(
 def count_all(reader: Session) -> dict[InvoiceStatus, int]:
     """Return how many invoices of all merchants stand in each status."""
     counted = select(Invoice.status, func.count()).group_by(Invoice.status)
-    found = dict(reader.execute(counted.execution_options(platform=True)).tuples().all())
+    found = dict(reader.execute(counted.execution_options(platform=True)).all())
     return {status: found.get(status, 0) for status in InvoiceStatus}

@@ -206,9 +206,9 @@ def _rate(rate: Decimal) -> str:
 
 
 def _major(minor: Fraction, currency: Currency) -> str:
-    """Write an exact amount with a few digits more than it is rounded to; an ellipsis if cut."""
+    """Write an amount not below zero, cut after a few digits more than it is rounded to."""
     exact = minor / 10**currency.exponent
-    shown = round_half_up(exact, _EXACT_DECIMALS)
+    shown = Decimal(f"{int(exact * 10**_EXACT_DECIMALS)}E-{_EXACT_DECIMALS}")
     cut = "" if Fraction(shown) == exact else "…"
     return f"{digits(Decimal(plain(shown)))}{cut}"
 

@@ -14,7 +14,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.core.errors import Invalid
+from app.core.errors import Invalid, NotFound
 from app.core.ids import Prefix, read, show
 from app.core.paging import MAX_LIMIT, Page
 from app.core.periods import local_date, local_midnight
@@ -34,6 +34,7 @@ from app.web.page import page
 RANGES = ("7", "30", "90")
 """How many days a page looks back, today included."""
 
+_NOBODY = 0  # the id of no row
 _HEADER = (
     "received_at",
     "occurred_at",
@@ -54,7 +55,7 @@ class Wanted:
     end_day: date
     zone: ZoneInfo
     metric: Metric | None
-    customer: Customer | None
+    customer_id: int | None
 
     @property
     def days(self) -> list[date]:
@@ -64,7 +65,7 @@ class Wanted:
     def events(self) -> EventFilter:
         """Return the filter of the list: the events of the days, by when they happened."""
         return EventFilter(
-            customer_id=self.customer.id if self.customer else None,
+            customer_id=self.customer_id,
             metric_id=self.metric.id if self.metric else None,
             from_at=local_midnight(self.first_day, self.zone),
             to_at=local_midnight(self.end_day, self.zone),
@@ -121,19 +122,27 @@ def _wanted(session: Session) -> Wanted:
         first_day=end_day - timedelta(int(days)),
         end_day=end_day,
         zone=zone,
-        metric=catalogue.metrics_by_code(session, [code]).get(code) if code else None,
-        customer=_find_customer(session, customer) if customer else None,
+        metric=_find_metric(session, code) if code else None,
+        customer_id=_customer_id(session, customer) if customer else None,
     )
 
 
-def _find_customer(session: Session, text: str) -> Customer | None:
+def _find_metric(session: Session, code: str) -> Metric:
+    metric = catalogue.metrics_by_code(session, [code]).get(code)
+    if metric is None:
+        raise NotFound("there is no metric of this code", path="metric")
+    return metric
+
+
+def _customer_id(session: Session, text: str) -> int:
     """Return the customer of an external id as people type it, or of our own id. Raises NotFound.
 
-    Nobody of this external id is an empty filter, not an error: it is typed letter by letter.
+    Nobody of this external id is a list of nothing, not an error: it is typed letter by letter.
     """
     if text.startswith(f"{Prefix.CUSTOMER}_"):
-        return customers.get_customer(session, read(Prefix.CUSTOMER, text))
-    return customers.customers_by_external_id(session, [text]).get(text)
+        return customers.get_customer(session, read(Prefix.CUSTOMER, text)).id
+    customer = customers.customers_by_external_id(session, [text]).get(text)
+    return customer.id if customer else _NOBODY
 
 
 def _find(session: Session, wanted: Wanted, cursor: str | None, *, limit: int = 50) -> Page[Row]:
@@ -152,7 +161,7 @@ def _daily(session: Session, wanted: Wanted) -> Sequence[DayUsage]:
         first_day=wanted.first_day,
         end_day=wanted.end_day,
         metric_id=wanted.metric.id if wanted.metric else None,
-        customer_id=wanted.customer.id if wanted.customer else None,
+        customer_id=wanted.customer_id,
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from itertools import count
@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 from app.config import Settings
 from app.core import clock
 from app.core.db import begin
+from app.extensions import db, runtime
 from app.factory import create_app
 from app.identity import accounts
 from app.identity.models import DirectoryEntry, DirectoryKind
@@ -58,9 +59,9 @@ class Browser:
 
 
 @pytest.fixture(scope="session")
-def web_app(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+def web_app(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """Make the whole application, on this worker's database."""
-    return create_app(
+    app = create_app(
         Settings(
             app_database_url=databases.app,
             reader_database_url=databases.reader,
@@ -69,6 +70,11 @@ def web_app(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> F
             webhook_allow_loopback=True,
         )
     )
+    yield app
+    with app.app_context():
+        for engine in db.engines.values():
+            engine.dispose()
+        runtime().redis.close()
 
 
 @pytest.fixture

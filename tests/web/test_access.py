@@ -1,0 +1,57 @@
+"""Every page is for whom its route says, and for nobody else."""
+
+import re
+
+import pytest
+
+from app.web.access import Access
+from app.web.routes import ROUTES, Route
+from tests.web.conftest import Browser
+
+GUARDED = [route for route in ROUTES if route.access is not Access.PUBLIC]
+OPERATORS = [route for route in ROUTES if route.access is Access.OPERATOR]
+ONE_ROW = [route for route in ROUTES if route.access is Access.MERCHANT and "<" in route.rule]
+
+
+def path_of(route: Route) -> str:
+    """Return the route's path with text no row has in every place of an id."""
+    return re.sub(r"<[^>]+>", "inv_0000000000000", route.rule)
+
+
+def name_of(route: Route) -> str:
+    return f"{route.method} {route.rule}"
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=name_of)
+def test_a_stranger_is_sent_to_sign_in(visitor: Browser, route: Route) -> None:
+    visitor.read_token()
+
+    if route.method == "GET":
+        answer = visitor.get(path_of(route))
+        assert answer.status_code == 302
+        assert answer.location.startswith("/signin?next=")
+    else:
+        assert visitor.post(path_of(route)).status_code == 401
+
+
+@pytest.mark.parametrize("route", OPERATORS, ids=name_of)
+def test_an_operators_page_is_not_there_for_a_merchant(browser: Browser, route: Route) -> None:
+    answer = browser.get(path_of(route)) if route.method == "GET" else browser.post(path_of(route))
+
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("route", ONE_ROW, ids=name_of)
+def test_a_row_nobody_has_is_not_there(browser: Browser, route: Route) -> None:
+    answer = browser.get(path_of(route)) if route.method == "GET" else browser.post(path_of(route))
+
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in GUARDED if route.method == "POST"], ids=name_of
+)
+def test_a_form_from_elsewhere_changes_nothing(browser: Browser, route: Route) -> None:
+    answer = browser.post(path_of(route), {"csrf_token": "made up"})
+
+    assert answer.status_code == 400

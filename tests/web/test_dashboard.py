@@ -1,0 +1,114 @@
+"""The overview ticks its steps from what is there, and adds up what was paid and is owed."""
+
+from sqlalchemy import Engine, select
+
+from app.billing.models import Invoice
+from app.core import clock
+from app.core.crypto import Keyring
+from app.core.db import begin
+from app.customers.models import Customer
+from app.identity import keys
+from app.identity.models import Scope
+from app.webhooks import endpoints
+from app.webhooks.catalogue import EventType
+from tests.make import NOON
+from tests.web.books import issued, paid, used
+from tests.web.conftest import Browser
+
+
+def test_a_newcomer_is_told_seven_steps(browser: Browser) -> None:
+    page = browser.text("/merchant")
+
+    assert "0 of 7" in page
+    assert "Create an API key" in page
+    assert '<li data-state="now">' in page
+
+
+def test_a_key_ticks_the_first_step(browser: Browser, engine: Engine) -> None:
+    with begin(engine, browser.merchant_id) as session:
+        keys.create_key(session, "server", scopes=[Scope.USAGE_WRITE], pepper=b"p" * 32, now=NOON)
+
+    assert "1 of 7" in browser.text("/merchant")
+
+
+def test_usage_invoice_and_payment_tick_theirs(browser: Browser, engine: Engine) -> None:
+    used(engine, browser)
+    paid(engine, browser)
+
+    # product and card, customer and contract, usage, invoice, payment: key and webhook are left
+    assert "5 of 7" in browser.text("/merchant")
+
+
+def test_an_invoice_that_came_to_nothing_is_no_payment(browser: Browser, engine: Engine) -> None:
+    invoice = issued(engine, browser)
+    with begin(engine, browser.merchant_id) as session:
+        row = session.scalars(select(Invoice)).one()
+        row.status, row.paid_at, row.collection_minor = row.status.PAID, NOON, 0
+
+    assert invoice
+    assert '<li data-state="now">' in browser.text("/merchant")
+    assert "3 of 7" in browser.text("/merchant")
+
+
+def test_the_steps_are_gone_when_all_are_done(browser: Browser, engine: Engine) -> None:
+    used(engine, browser)
+    paid(engine, browser)
+    with begin(engine, browser.merchant_id) as session:
+        keys.create_key(session, "server", scopes=[Scope.USAGE_WRITE], pepper=b"p" * 32, now=NOON)
+        endpoints.register(
+            session,
+            "https://api.example.com/hooks",
+            [EventType.INVOICE_PAID],
+            keyring=Keyring({1: b"k" * 32}),
+            allow_loopback=False,
+            now=NOON,
+        )
+
+    assert "of 7" not in browser.text("/merchant")
+
+
+def test_what_we_owe_comes_from_the_ledger(browser: Browser, engine: Engine) -> None:
+    paid(engine, browser)
+
+    assert "$122.62" in browser.text("/merchant")
+
+
+def test_what_was_paid_this_month_is_added_up(browser: Browser, engine: Engine) -> None:
+    paid(engine, browser)
+    with begin(engine, browser.merchant_id) as session:
+        session.scalars(select(Invoice)).one().paid_at = clock.now()
+
+    page = browser.text("/merchant")
+    assert page.count("¥905.33") >= 3  # this month, the days shown, the invoice
+
+
+def test_a_failing_webhook_needs_attention(browser: Browser, engine: Engine) -> None:
+    with begin(engine, browser.merchant_id) as session:
+        endpoint, _secret = endpoints.register(
+            session,
+            "https://api.example.com/hooks",
+            [EventType.INVOICE_PAID],
+            keyring=Keyring({1: b"k" * 32}),
+            allow_loopback=False,
+            now=NOON,
+        )
+        endpoint.failing_since = NOON
+
+    assert "A webhook is failing" in browser.text("/merchant")
+
+
+def test_a_range_we_do_not_draw_is_refused(browser: Browser) -> None:
+    assert browser.get("/merchant?range=365000").status_code == 422
+
+
+def test_the_command_holds_the_merchants_own_customer_and_metric(
+    browser: Browser, engine: Engine
+) -> None:
+    issued(engine, browser)
+    with begin(engine, browser.merchant_id) as session:
+        customer = session.scalars(select(Customer)).one()
+        customer.external_id = "it's <b>me</b>"
+
+    page = browser.text("/merchant")
+    assert "$BUFFMONEY_API_KEY" in page
+    assert "&#34;it&#39;\\&#39;&#39;s &lt;b&gt;me&lt;/b&gt;&#34;" in page

@@ -13,7 +13,7 @@ from app.core.ids import Prefix, read, show
 from app.core.paging import MAX_LIMIT, Page
 from app.extensions import transaction
 from app.pricing import metrics, products, queries
-from app.pricing.models import Aggregation, CatalogStatus, Product, RateCard
+from app.pricing.models import Aggregation, CatalogStatus, Metric, Product, RateCard
 from app.web import access, csv, listing, snippets
 from app.web.forms import Form, blank, typed
 from app.web.page import page
@@ -125,7 +125,7 @@ def _list(
             nav="products",
             products=found.rows,
             rate_cards=_rate_cards_by_product(session, [row.id for row in found.rows]),
-            metrics=queries.list_metrics(session, limit=100).rows,
+            metrics=_metrics(session),
             aggregations=list(Aggregation),
             product_form=product_form or blank(**_PRODUCT),
             metric_form=metric_form or blank(**_METRIC),
@@ -158,6 +158,12 @@ def _show(product_id: str, *, form: Form | None = None, status: int = 200) -> Re
 
 def _to_product(number: int) -> Response:
     return redirect(url_for("web.product", product_id=show(Prefix.PRODUCT, number)), 303)
+
+
+def _metrics(session: Session) -> list[Metric]:
+    """Return the newest hundred metrics, the built-in ones first."""
+    found = queries.list_metrics(session, limit=MAX_LIMIT).rows
+    return sorted(found, key=lambda metric: (not metric.is_built_in, metric.id))
 
 
 def _rate_cards_by_product(session: Session, product_ids: Collection[int]) -> dict[int, int]:

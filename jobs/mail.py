@@ -25,7 +25,7 @@ def _send_all(merchant_id: int) -> None:
             bound(merchant_id),
             runtime().mailer,
             mail_id,
-            sender=Party(name, address),
+            sender=Party(email=address, name=name),
             read_file=runtime().storage.read,
             now=clock.now(),
         )

@@ -43,7 +43,7 @@ MAX_CRASHES = 6
 STOP_SECONDS = 20
 READY_SECONDS = 60
 LOOK_SECONDS = 0.2
-SIGN_INS = "sign-ins.txt"
+SIGN_INS = "sign-ins.txt"  # written by app/demo/signins.py
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # read, to name a reachable one
 
 
@@ -164,6 +164,8 @@ class Supervisor:
 
     def _check_ports(self) -> None:
         wanted = {"PORT": self.settings.port, "SIMULATOR_PORT": self.settings.simulator_address}
+        if self.with_demo:
+            wanted["SIMULATOR_PORT, one below this one"] = self._receiver_port
         host = self.settings.host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         for setting, port in wanted.items():
@@ -234,7 +236,7 @@ class Supervisor:
         web = [python, "-m", "granian", *_web_options(self.settings), "wsgi:app"]
         worker = [python, "-m", "jobs.worker"]
         # granian stops its workers when it is asked to, and can not when it is killed.
-        return [
+        children = [
             Child("simulator", [python, "-m", "app.simulator"], self.environment, signal.SIGTERM),
             Child("web", web, self.environment, signal.SIGTERM),
             Child("worker", [*worker, "default"], self.environment),
@@ -242,6 +244,15 @@ class Supervisor:
             Child("documents", [*worker, "documents"], self.environment),
             Child("ticker", [python, "-m", "jobs.ticker"], self.environment),
         ]
+        if self.with_demo:
+            receiver = [python, "-m", "app.demo.receiver", str(self._receiver_port)]
+            children.append(Child("receiver", receiver, self.environment))
+        return children
+
+    @property
+    def _receiver_port(self) -> int:
+        """Where the demo's merchants take their webhooks."""
+        return self.settings.simulator_address + 1
 
     def _await_web(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -260,7 +271,8 @@ class Supervisor:
         return False
 
     def _seed(self) -> None:
-        seed = Child("demo", [sys.executable, "-m", "app.demo"], self.environment)
+        command = [sys.executable, "-m", "app.demo", str(self._receiver_port)]
+        seed = Child("demo", command, self.environment)
         seed.start()
         try:
             while not seed.died() and not self.stopping.wait(LOOK_SECONDS):

@@ -43,7 +43,7 @@ db = SQLAlchemy(metadata=core_db.Base.metadata)
 login = LoginManager()
 csrf = CSRFProtect()
 babel = Babel()
-limiter = Limiter(key_func=get_remote_address, default_limits=[], headers_enabled=True)
+limiter = Limiter(key_func=get_remote_address, default_limits=[])
 
 
 class ChannelNotConfigured(Unavailable):
@@ -118,6 +118,7 @@ def init(app: Flask, settings: Settings, *, database_url: str) -> None:
     app.config["SQLALCHEMY_BINDS"] = {READER: settings.reader_database_url or database_url}
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     db.init_app(app)
+    limiter.init_app(app)
 
 
 def runtime() -> Runtime:

@@ -71,8 +71,8 @@ def create_app(settings: Settings | None = None, *, login: Login = "app") -> Fla
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     _log_as_json()
     url = settings.worker_database_url if login == "worker" else settings.app_database_url
+    app.before_request(_begin)  # before what others add: also a refused request has an id
     extensions.init(app, settings, database_url=url or settings.database_url)
-    app.before_request(_begin)  # before what the doors add: also a refused request has an id
     for door in (web, api, checkout, callbacks, cli):
         door.register(app)
     app.after_request(_end)

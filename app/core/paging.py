@@ -78,4 +78,6 @@ def newest_first(
 
 
 def _is_key(key: object) -> bool:
-    return (isinstance(key, int) and not isinstance(key, bool)) or isinstance(key, str)
+    if isinstance(key, int) and not isinstance(key, bool):
+        return -(1 << 63) <= key < 1 << 63  # what a bigint holds
+    return isinstance(key, str)

@@ -1,5 +1,7 @@
 """Refusals as pages: the four kinds become HTTP here, and every error shows the request's id."""
 
+from http import HTTPStatus
+
 from flask import Response, make_response, render_template
 from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
@@ -29,6 +31,8 @@ def answer_http_error(error: HTTPException) -> Response:
     """Answer an error of the protocol: no such page, wrong method, too large."""
     status = error.code or _SERVER_FAULT
     response = _answer(status, "")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        response.headers["Retry-After"] = "60"  # every limit of this door counts minutes
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After"}:
             response.headers[name] = value

@@ -295,9 +295,11 @@ def _read_event(document: object) -> UsageEventIn | InvalidEvent:
 
 
 def _item(index: int, event: UsageEventIn | InvalidEvent, result: ItemResult) -> UsageItem:
+    key = "" if isinstance(event, InvalidEvent) else event.idempotency_key
+    if not result.code:  # nothing to explain: what most of 500 events are
+        return UsageItem(index, result.outcome, key)
     # Only the first name of a path is ours: after it, in dimensions, come the caller's own.
     field, dot, rest = result.path.partition(".")
-    key = "" if isinstance(event, InvalidEvent) else event.idempotency_key
     path = camel(field) + dot + rest
     return UsageItem(index, result.outcome, key, result.code, result.message, path)
 

@@ -50,6 +50,33 @@ def tables(name: str) -> list[list[list[str]]]:
     ]
 
 
+@dataclass(frozen=True)
+class Curl:
+    """What a curl snippet sends."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: str | None
+
+
+def read_curl(text: str) -> Curl:
+    """Read a curl snippet as a shell would."""
+    headers, body, method, url = {}, None, "GET", ""
+    words = iter(shlex.split(text.replace("\\\n", " "))[1:])
+    for word in words:
+        if word == "-H":
+            name, _, value = next(words).partition(": ")
+            headers[name] = value
+        elif word == "-d":
+            body, method = next(words), "POST"
+        elif word == "-X":
+            method = next(words)
+        else:
+            url = word
+    return Curl(method, url, headers, body)
+
+
 @dataclass
 class Follower:
     """Sends a guide's curl snippets in order and holds the answers against those promised.
@@ -77,21 +104,11 @@ class Follower:
     def _send(self, text: str) -> tuple[TestResponse, str]:
         for printed, given in self.ids.items():
             text = text.replace(printed, given)
-        words = shlex.split(text.replace("\\\n", " ").replace("$BUFFMONEY_API_KEY", self.key))
-        headers, body, method, path = {}, None, "GET", ""
-        rest = iter(words[1:])
-        for word in rest:
-            if word == "-H":
-                name, _, value = next(rest).partition(": ")
-                headers[name] = value
-            elif word == "-d":
-                body, method = next(rest), "POST"
-            elif word == "-X":
-                method = next(rest)
-            else:
-                path = _HOST.sub("", word)
-        self.sent.append(f"{method} {path}")
-        return self.client.open(path, method=method, headers=headers, data=body), path
+        curl = read_curl(text.replace("$BUFFMONEY_API_KEY", self.key))
+        path = _HOST.sub("", curl.url)
+        self.sent.append(f"{curl.method} {path}")
+        answer = self.client.open(path, method=curl.method, headers=curl.headers, data=curl.body)
+        return answer, path
 
     def _compare(self, promised: Any, given: Any, where: str) -> None:
         if isinstance(promised, dict):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -84,6 +84,7 @@ def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
     return {
         "invoice": invoice,
         "public_id": show(Prefix.INVOICE, invoice.id),
+        "last_day": invoice.period_to - timedelta(1),
         "contract_id": show(Prefix.CONTRACT, invoice.contract_id),
         "customer": customers.get_customer(session, invoice.customer_id),
         "customer_id": show(Prefix.CUSTOMER, invoice.customer_id),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from flask import abort, flash, g, redirect, request, url_for
 from flask_babel import gettext as _
@@ -68,6 +68,10 @@ class Upcoming:
     preview: Preview | None
     refusal: str = ""
 
+    @property
+    def last_day(self) -> date | None:
+        return self.preview.period_to - timedelta(1) if self.preview else None
+
 
 def invoices() -> Response:
     """Show one page of invoices, or all that are filtered as a file."""
@@ -105,8 +109,9 @@ def void_invoice(invoice_id: str) -> Response:
         with transaction(g.merchant_id) as session:
             found = collection.lock_invoice(session, read(Prefix.INVOICE, invoice_id))
             collection.void(session, found, reason=reason, now=now())
-    except Invalid as refusal:
-        return _show(invoice_id, status=422, reason=reason, reason_error=say(refusal))
+    except Invalid:
+        error = _("Say why, in one line of at most 200 characters.")
+        return _show(invoice_id, status=422, reason=reason, reason_error=error)
     flash(_("Invoice %(number)s is void.", number=found.number), "ok")
     return redirect(url_for("web.invoice", invoice_id=invoice_id), 303)
 

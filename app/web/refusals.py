@@ -29,6 +29,8 @@ def _sentences() -> dict[str, str]:
             "Write a plain number such as 0.015, with at most 18 digits and 12 decimals."
         ),
         "invalid_email": _("This is not an e-mail address."),
+        "invoice_not_open": _("Only an open invoice can be voided."),
+        "line_too_large": _("A line comes to more than we bill. Look at its price."),
         "metric_built_in": _("Built-in metrics stay as they are."),
         "metric_code_taken": _("There is a metric with this code already."),
         "period_invoiced": _("An invoice covers days after this end."),
@@ -43,4 +45,13 @@ def _sentences() -> dict[str, str]:
         "starts_in_the_past": _("A live contract starts today or later."),
         "time_zone_fixed": _("Usage was counted by the days of this time zone; it stays as it is."),
         "too_many_api_keys": _("There are too many keys. Revoke one first."),
+        "too_many_webhook_endpoints": _("There are too many endpoints. Delete one first."),
+        "webhook_description_too_long": _("The description is too long."),
+        "webhook_endpoint_archived": _("This endpoint was deleted."),
+        "webhook_endpoint_not_active": _("This endpoint is off. Enable it first."),
+        "webhook_event_types_empty": _("Choose at least one event."),
+        "webhook_host_not_allowed": _("The host must be a public domain name."),
+        "webhook_port_not_allowed": _("The port must be 443 or 8443."),
+        "webhook_url_malformed": _("Write the URL as https://host/path."),
+        "webhook_url_not_https": _("The URL must start with https://."),
     }

@@ -1,0 +1,157 @@
+"""Every page opens, says nothing to the console, fits its screen and has no fault for axe.
+
+In Chromium, at 390 and 1440 px, light and dark, English and Chinese, empty and full.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from app.config import ROOT
+from tests.journeys.conftest import Product
+from tests.journeys.steps import (
+    bill_may,
+    create_key,
+    eventually,
+    sell_agent_runs,
+    send_runs,
+    sign_up,
+)
+
+pytestmark = [pytest.mark.xdist_group("journeys"), pytest.mark.browser, pytest.mark.slow]
+
+AXE = (ROOT / "tests" / "vendor" / "axe.min.js").read_text()
+PUBLIC = ("/", "/signup", "/signin", "/docs", "/docs/webhooks", "/docs/errors", "/docs/reference")
+LISTS = (
+    "/merchant",
+    "/merchant/invoices",
+    "/merchant/customers",
+    "/merchant/contracts",
+    "/merchant/products",
+    "/merchant/usage",
+    "/merchant/ledger",
+    "/merchant/developer",
+    "/merchant/developer/new",
+    "/merchant/webhooks",
+    "/merchant/mailbox",
+    "/merchant/settings",
+)
+DETAIL = re.compile(r'href="(/merchant/(?:[a-z-]+)/(?:[a-z]+)_[0-9a-z]{13})"')
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a page is looked at."""
+
+    width: int
+    scheme: Any
+    language: str
+
+    def __str__(self) -> str:
+        return f"{self.width}-{self.scheme}-{self.language}"
+
+
+LOOKS = (Look(1440, "light", "en-US"), Look(390, "dark", "zh-CN"))
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """A signed-in browser's cookies, and the pages there are to see."""
+
+    cookies: list[Any]
+    paths: tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+def newcomer(browser: Browser, product: Product) -> Iterator[Visitor]:
+    """Sign up and do nothing: every list is empty."""
+    context = browser.new_context()
+    sign_up(context.new_page(), product, "Empty Shop")
+    yield Visitor(context.cookies(), LISTS)
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def regular(browser: Browser, product: Product) -> Iterator[Visitor]:
+    """Have something on every page, and one row of every kind to look into."""
+    context = browser.new_context()
+    page = context.new_page()
+    sign_up(page, product, "Busy Shop")
+    developer = create_key(page, product)
+    developer.post("/webhook-endpoints", url="http://127.0.0.1:9/", eventTypes=["invoice.created"])
+    developer.post("/sandbox/clock", now="2026-05-26T02:00:00Z")
+    sell_agent_runs(developer)
+    send_runs(developer, 12_641)
+    invoice = bill_may(developer)
+    eventually(lambda: "mail_" in _html(page, product, "/merchant/mailbox"))
+    opened = developer.post(f"/invoices/{invoice['id']}/checkout", channel="alipay")
+    details = {path: None for path in LISTS for path in _details(page, product, path)}
+    checkout = opened["checkoutUrl"].removeprefix(product.url)
+    yield Visitor(context.cookies(), (*LISTS, *details, checkout))
+    context.close()
+
+
+def _html(page: Page, product: Product, path: str) -> str:
+    page.goto(product.url + path)
+    return page.content()
+
+
+def _details(page: Page, product: Product, path: str) -> list[str]:
+    """Return one path of every kind that a list links to."""
+    found = DETAIL.findall(_html(page, product, path))
+    return list({link.rpartition("_")[0]: link for link in found}.values())
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_public_pages(browser: Browser, product: Product, look: Look) -> None:
+    check(browser, product, Visitor([], PUBLIC), look)
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_pages_of_a_newcomer(
+    browser: Browser, product: Product, newcomer: Visitor, look: Look
+) -> None:
+    check(browser, product, newcomer, look)
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_pages_of_a_regular(
+    browser: Browser, product: Product, regular: Visitor, look: Look
+) -> None:
+    assert len(regular.paths) >= len(LISTS) + 6
+    check(browser, product, regular, look)
+
+
+def check(browser: Browser, product: Product, visitor: Visitor, look: Look) -> None:
+    """Open each page as `look` says and collect every fault before complaining."""
+    context = browser.new_context(
+        viewport={"width": look.width, "height": 900},
+        color_scheme=look.scheme,
+        locale=look.language,
+    )
+    context.add_cookies(visitor.cookies)
+    faults = {path: _faults(context, product.url + path, look) for path in visitor.paths}
+    context.close()
+    assert {path: found for path, found in faults.items() if found} == {}
+
+
+def _faults(context: BrowserContext, url: str, look: Look) -> list[str]:
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    answer = page.goto(url)
+    faults = [] if answer and answer.ok else [f"answered {answer.status if answer else 'nothing'}"]
+    page.evaluate(AXE)
+    faults += page.evaluate(
+        "axe.run().then(found => found.violations.map("
+        "rule => rule.id + ': ' + rule.nodes.map(node => node.html).join(' | ')))"
+    )
+    if page.evaluate("document.documentElement.scrollWidth") > look.width:
+        faults.append("is wider than the screen")
+    page.close()
+    return faults + said

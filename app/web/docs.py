@@ -24,7 +24,7 @@ from app.extensions import runtime, transaction
 from app.identity import keys
 from app.identity.models import Merchant
 from app.web import markdown, reference
-from app.web.markdown import Block, Code
+from app.web.markdown import Block, Code, Heading
 from app.web.page import page
 
 EXAMPLE_ADDRESS = "http://127.0.0.1:8000"
@@ -61,15 +61,16 @@ def guide() -> Response:
 def show(name: str) -> Response:
     """Draw a guide, in English where it is not translated yet."""
     found = GUIDES.get(name) or abort(404)
-    path, is_fallback = _in_language(found.path)
-    blocks = markdown.parse(path.read_text(encoding="utf-8"), link=address_of)
+    english = _read(found.path)
+    wants_chinese = str(get_locale()).startswith("zh")
+    chinese = _read_translation(found.path, english) if wants_chinese else None
     return page(
         "docs/guide.html",
         nav=name,
         pages=_navigation(),
-        blocks=_with(_own_data(), blocks),
-        is_fallback=is_fallback,
-        is_english=path == found.path,
+        blocks=_with(_own_data(), chinese or english),
+        is_fallback=wants_chinese and not chinese,
+        is_english=not chinese,
     )
 
 
@@ -98,12 +99,21 @@ def address_of(target: str) -> str:
     raise markdown.NotInSubset(f"a link to {target}, which is no page")
 
 
-def _in_language(path: Path) -> tuple[Path, bool]:
-    """Return the file to draw, and whether the reader asked for another language."""
-    if not str(get_locale()).startswith("zh"):
-        return path, False
+def _read(path: Path) -> list[Block]:
+    return markdown.parse(path.read_text(encoding="utf-8"), link=address_of)
+
+
+def _read_translation(path: Path, english: Sequence[Block]) -> list[Block] | None:
+    """Return the Chinese blocks of a guide, if there are any.
+
+    Its headings have the ids of the English ones, so that a link leads there in either language.
+    """
     translated = path.with_suffix(".zh.md")
-    return (translated, False) if translated.exists() else (path, True)
+    if not translated.exists():
+        return None
+    ids = iter([block.id for block in english if isinstance(block, Heading)])
+    blocks = _read(translated)
+    return [replace(b, id=next(ids)) if isinstance(b, Heading) else b for b in blocks]
 
 
 def _navigation() -> list[tuple[str, str, Any, str]]:

@@ -11,7 +11,7 @@ from app.ledger import journals
 from app.ledger.journals import Journal
 from app.roles import LOGINS
 from app.web import markdown
-from app.web.markdown import Block, Heading, anchor
+from app.web.markdown import Block, Code, Heading, Items, Table, anchor
 from tests.docs import reading
 from tests.make import cny, usd
 
@@ -58,6 +58,26 @@ def test_every_file_keeps_to_the_subset_that_pages_draw(path: Path) -> None:
 
     assert isinstance(first, Heading)
     assert first.level == 1
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.zh.md")), ids=name)
+def test_a_translation_says_the_same_in_the_same_places(path: Path) -> None:
+    chinese, english = text_of(path), text_of(path.with_name(path.name.replace(".zh", "")))
+
+    assert [skeleton(block) for block in chinese] == [skeleton(block) for block in english]
+
+
+def skeleton(block: Block) -> object:
+    """Return what a translation leaves as it is."""
+    if isinstance(block, Code):
+        return block.language, block.text
+    if isinstance(block, Heading):
+        return block.level
+    if isinstance(block, Items):
+        return len(block.items), block.first
+    if isinstance(block, Table):
+        return [row_id for row_id, _ in block.rows], len(block.rows), len(block.head)
+    return block.kind
 
 
 def test_the_readme_opens_with_the_two_commands() -> None:

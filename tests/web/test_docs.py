@@ -37,11 +37,19 @@ def test_the_guide_speaks_chinese(visitor: Browser) -> None:
 
 
 def test_a_guide_without_translation_says_so_and_is_in_english(visitor: Browser) -> None:
-    page = visitor.text("/docs/webhooks", headers=CHINESE)
+    page = visitor.text("/docs/changelog", headers=CHINESE)
 
     assert "此内容尚不支持您的语言。" in page
-    assert 'lang="en"' in page
-    assert "此内容尚不支持您的语言。" not in visitor.text("/docs/webhooks")
+    assert '<article class="prose" lang="en">' in page
+    assert "此内容尚不支持您的语言。" not in visitor.text("/docs/changelog")
+
+
+def test_a_link_into_a_guide_leads_there_in_either_language(visitor: Browser) -> None:
+    for headers in (CHINESE, {}):
+        page = visitor.text("/docs/errors", headers=headers)
+
+        assert 'id="what-becomes-of-an-event"' in page
+        assert 'id="batch_too_large"' in page
 
 
 def test_a_stranger_reads_the_event_as_printed(visitor: Browser) -> None:

@@ -183,6 +183,8 @@ class Supervisor:
         self._await_web()
         if self.with_demo:
             self._seed()
+        # Printing is what costs most: it waits for those who wait at the door.
+        self.keepers.append(Keeper(self._worker("documents")))
         if self.stopping.is_set():
             return
         _say(f"\n  BuffMoney is up: {self.settings.base_url}\n")
@@ -234,20 +236,22 @@ class Supervisor:
     def _children(self) -> list[Child]:
         python = sys.executable
         web = [python, "-m", "granian", *_web_options(self.settings), "wsgi:app"]
-        worker = [python, "-m", "jobs.worker"]
         # granian stops its workers when it is asked to, and can not when it is killed.
         children = [
             Child("simulator", [python, "-m", "app.simulator"], self.environment, signal.SIGTERM),
             Child("web", web, self.environment, signal.SIGTERM),
-            Child("worker", [*worker, "default"], self.environment),
-            Child("webhooks", [*worker, "webhooks"], self.environment),
-            Child("documents", [*worker, "documents"], self.environment),
+            self._worker("default"),
+            self._worker("webhooks"),
             Child("ticker", [python, "-m", "jobs.ticker"], self.environment),
         ]
         if self.with_demo:
             receiver = [python, "-m", "app.demo.receiver", str(self._receiver_port)]
             children.append(Child("receiver", receiver, self.environment))
         return children
+
+    def _worker(self, queue: str) -> Child:
+        name = "worker" if queue == "default" else queue
+        return Child(name, [sys.executable, "-m", "jobs.worker", queue], self.environment)
 
     @property
     def _receiver_port(self) -> int:

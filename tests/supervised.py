@@ -34,10 +34,11 @@ _INHERITED = ("PATH", "HOME", "LANG", "USER", "LOGNAME", "TMPDIR")
 class Product:
     """`python -m app` in a folder of its own, on ports of its own."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, *arguments: str, **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="product-"))
         self.folder.chmod(0o755)  # the account that PostgreSQL runs as when we are root goes in
         self.port = free_port()
+        self.arguments = arguments
         self.settings = settings
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -54,7 +55,7 @@ class Product:
     def start(self) -> None:
         with (self.folder / "supervisor.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app"],
+                [sys.executable, "-m", "app", *self.arguments],
                 env=dict(self.environment),
                 cwd=ROOT,
                 stdout=log,
@@ -126,12 +127,14 @@ class Product:
 
 
 def free_port() -> int:
-    """Return a port that is free and whose successor, the simulator's, is free too."""
+    """Return a port that is free, with the two after it: the simulator's and the demo's."""
     while True:
-        with socket.create_server(("127.0.0.1", 0)) as first:
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            first = held.enter_context(socket.create_server(("127.0.0.1", 0)))
             port: int = first.getsockname()[1]
-            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
-                return port
+            for after in (1, 2):
+                held.enter_context(socket.create_server(("127.0.0.1", port + after)))
+            return port
 
 
 def _pids() -> list[int]:

@@ -18,6 +18,7 @@ from app.billing import queries as invoices
 from app.billing import runs
 from app.billing.models import InvoiceRun, RunTrigger
 from app.core import clock, outbox
+from app.core.errors import NotFound
 from app.core.ids import Prefix, find_merchant, read, show, show_merchant
 from app.core.outbox import Backlog, JobState, OutboxJob
 from app.extensions import bound, reading, ring, runtime, transaction
@@ -89,15 +90,12 @@ def admin_runs() -> Response:
 def run_invoices() -> Response:
     """Invoice what is due, of one merchant or of all that have something."""
     wanted = request.form.get("merchant", "")
-    one = find_merchant(wanted)
-    if wanted and one is None:
-        abort(404)
-    made = [_run(merchant_id) for merchant_id in ([one] if one else _due())]
+    made = [_run(merchant_id) for merchant_id in ([_known(wanted)] if wanted else _due())]
     for run in made:
         if run.failed:
             flash(*told(run))
     text = _(
-        "%(merchants)s merchants run: %(drafted)s drafted, %(finalized)s finalized.",
+        "Merchants run: %(merchants)s. Drafted: %(drafted)s. Finalized: %(finalized)s.",
         merchants=len(made),
         drafted=sum(run.drafted for run in made),
         finalized=sum(run.finalized for run in made),
@@ -156,6 +154,15 @@ def _states(backlog: Backlog) -> list[tuple[str, str, int | None]]:
         (JobState.DEAD.value, _("Given up"), backlog.dead),
         (JobState.DONE.value, _("Done"), None),
     ]
+
+
+def _known(text: str) -> int:
+    merchant_id = find_merchant(text)
+    if merchant_id is not None:
+        with reading() as session:
+            if identity.merchants_by_id(session, [merchant_id]):
+                return merchant_id
+    raise NotFound("there is no merchant of this id")
 
 
 def _due() -> list[int]:

@@ -23,7 +23,7 @@ from app.extensions import runtime
 from app.fx import conversion
 from app.ledger import queries as ledger
 from app.payments import queries as payments
-from app.payments.models import PaymentOrder
+from app.payments.models import CaseReason, CaseStatus, PaymentOrder
 from app.pricing import queries as catalogue
 from app.web.ledger import groups_of
 
@@ -94,6 +94,7 @@ def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
         "workings": workings(invoice, invoice.fx) if invoice.fx else [],
         "fee_percent": percent(invoice.fee_bps),
         "orders": list(reversed(orders)),
+        "asides": _asides(session, orders),
         "groups": list(reversed(groups_of(found.rows))),
         "timeline": _timeline(invoice, orders),
         "link": link,
@@ -249,6 +250,21 @@ def _price(minor: str, currency: Currency) -> str:
     fraction = fraction.ljust(currency.exponent, "0")
     shown = f"{int(whole):,}.{fraction}" if fraction else f"{int(whole):,}"
     return f"{shown} {currency}"
+
+
+def _asides(session: Session, orders: Sequence[PaymentOrder]) -> list[tuple[Money, str]]:
+    """Return the money that came by these orders and pays nothing, each with the reason."""
+    reasons = {
+        CaseReason.AMOUNT_MISMATCH: _("another amount than we asked for"),
+        CaseReason.INVOICE_NOT_PAYABLE: _("the invoice was not open"),
+        CaseReason.SECOND_TRANSACTION: _("the order was paid twice"),
+    }
+    ids = {order.id for order in orders}
+    return [
+        (case.amount, reasons[case.reason])
+        for case in payments.list_unallocated(session)
+        if case.payment_order_id in ids and case.status is CaseStatus.OPEN
+    ]
 
 
 def _timeline(invoice: Invoice, orders: Sequence[PaymentOrder]) -> list[Happening]:

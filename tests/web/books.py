@@ -15,7 +15,7 @@ from app.payments import capture
 from app.payments.models import PaymentOrder, PaymentStatus
 from app.payments.trade_numbers import new_trade_no
 from app.pricing.models import Metric
-from tests.make import NOON, Make
+from tests.make import NOON, Make, cny
 from tests.payments.builders import issue
 from tests.web.conftest import Browser
 
@@ -51,8 +51,8 @@ def issued(engine: Engine, browser: Browser, **columns: Any) -> str:
         return show(Prefix.INVOICE, invoice.id)
 
 
-def paid(engine: Engine, browser: Browser) -> str:
-    """Issue the invoice, have WeChat capture it, and return its public id."""
+def paid(engine: Engine, browser: Browser, *, minor: int = 90_533) -> str:
+    """Issue the invoice, have WeChat capture `minor` for it, and return its public id."""
     public_id = issued(engine, browser)
     with begin(engine, browser.merchant_id) as session:
         invoice = session.scalars(select(Invoice)).one()
@@ -71,7 +71,7 @@ def paid(engine: Engine, browser: Browser) -> str:
             )
         )
         session.flush()  # the capture finds the order by its number
-        trade = Trade(TradeState.PAID, number, "SUCCESS", "4200001", invoice.collection, NOON)
+        trade = Trade(TradeState.PAID, number, "SUCCESS", "4200001", cny(minor), NOON)
         capture.record_capture(session, trade, channel=ChannelName.WECHAT, now=NOON)
     return public_id
 

@@ -89,6 +89,15 @@ def test_the_page_shows_attempt_and_entries_of_a_paid_invoice(
     assert "channel_clearing/wechat" in page
 
 
+def test_another_amount_is_shown_as_money_aside(browser: Browser, engine: Engine) -> None:
+    invoice = paid(engine, browser, minor=90_000)
+
+    page = browser.text(f"/merchant/invoices/{invoice}")
+    assert "900.00 CNY came that does not pay this invoice" in page
+    assert "another amount than we asked for" in page
+    assert "900.00 CNY came that pays no invoice" in browser.text("/merchant")
+
+
 def test_an_open_invoice_can_be_voided_with_a_reason(browser: Browser, engine: Engine) -> None:
     invoice = issued(engine, browser)
 

@@ -1,7 +1,11 @@
 """The ledger's pages show every entry, and books that add up to zero."""
 
+import pytest
+from flask import Flask
 from sqlalchemy import Engine
 
+from app.ledger.journals import Kind
+from app.web.ledger import CODES, kind_titles
 from tests.web.books import paid
 from tests.web.conftest import PARTIAL, Browser
 
@@ -45,6 +49,13 @@ def test_the_csv_file_has_one_line_for_each_entry(browser: Browser, engine: Engi
     lines = browser.get("/merchant/ledger?format=csv").text.splitlines()
     assert len(lines) == 1 + 4 + 4 + 2 + 4  # the head, T1, T2, T3, T4
     assert any(line.endswith("P,merchant_payable,USD,,12262") for line in lines)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_has_a_code_and_a_name(web_app: Flask, kind: Kind) -> None:
+    assert CODES[kind]
+    with web_app.test_request_context():
+        assert kind_titles()[kind]
 
 
 def test_empty_books_say_when_they_fill(browser: Browser) -> None:

@@ -11,11 +11,9 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.billing import queries as billing
-from app.billing.models import Invoice
 from app.core.errors import Invalid, Refusal
 from app.core.ids import Prefix, read, show
-from app.core.money import Currency, Money
+from app.core.money import Currency
 from app.core.paging import MAX_LIMIT, Page
 from app.core.periods import Cycle, local_date
 from app.core.states import IllegalMove
@@ -25,7 +23,7 @@ from app.customers.models import ContractStatus, CustomerStatus
 from app.extensions import transaction
 from app.pricing import queries as catalogue
 from app.pricing.models import CatalogStatus, RateCard, RateCardVersion
-from app.web import access, contract_lists, csv, listing, price_words, snippets
+from app.web import access, contract_lists, csv, invoice_rows, listing, price_words, snippets
 from app.web.contract_lists import ContractFilter, ContractRow
 from app.web.forms import Form, blank, typed
 from app.web.page import page
@@ -159,8 +157,7 @@ def _show(contract_id: str, *, form: Form | None = None, status: int = 200) -> R
             contract=contract,
             period=contract.open_period,
             prices=prices.get(contract.currency.value, []),
-            invoices=billing.list_invoices(session, contract_id=contract.id, limit=12).rows,
-            collection_of=_collection_of,
+            invoices=invoice_rows.newest(session, contract_id=contract.id, limit=12),
             form=form or blank(ends_on=today.isoformat()),
             can_end=contract.status is ContractStatus.ACTIVE,
             is_current=catalogue.current_version(session, row.card.id).id == row.version.id,
@@ -233,10 +230,6 @@ def _filter() -> ContractFilter:
         customer_id=read(Prefix.CUSTOMER, customer) if customer else None,
         version_id=read(Prefix.RATE_CARD_VERSION, version) if version else None,
     )
-
-
-def _collection_of(invoice: Invoice) -> Money:
-    return Money(invoice.collection_minor, Currency.CNY)
 
 
 def _to_contract(number: int) -> Response:

@@ -11,11 +11,8 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.billing import queries as billing
-from app.billing.models import Invoice
 from app.core.errors import Refusal
 from app.core.ids import Prefix, read, show
-from app.core.money import Currency, Money
 from app.core.paging import MAX_LIMIT, Page
 from app.core.periods import local_date
 from app.customers import customers, queries
@@ -25,7 +22,7 @@ from app.extensions import transaction
 from app.metering.queries import daily_usage, period_usage
 from app.pricing import queries as catalogue
 from app.pricing.models import Metric
-from app.web import access, contract_lists, csv, listing, snippets
+from app.web import access, contract_lists, csv, invoice_rows, listing, snippets
 from app.web.charts import Sparkline, sparkline
 from app.web.contract_lists import ContractFilter
 from app.web.forms import Form, blank, typed
@@ -143,11 +140,10 @@ def _show(
             customer=customer,
             contracts=contracts.rows,
             next_due=min(due, default=None),
-            invoices=billing.list_invoices(session, customer_id=customer.id, limit=10).rows,
+            invoices=invoice_rows.newest(session, customer_id=customer.id, limit=10),
             form=form or blank(**stored),
             problem=problem,
             is_archived=customer.status is CustomerStatus.ARCHIVED,
-            collection_of=_collection_of,
             **_usage_of(session, customer),
             **PUBLIC_IDS,
         )
@@ -174,10 +170,6 @@ def _usage_of(session: Session, customer: Customer) -> dict[str, Any]:
             for (_customer, metric_id), usage in sorted(totals.items())
         ],
     }
-
-
-def _collection_of(invoice: Invoice) -> Money:
-    return Money(invoice.collection_minor, Currency.CNY)
 
 
 def _to_customer(number: int) -> Response:

@@ -10,16 +10,15 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.billing import queries as billing
-from app.billing.models import Invoice
 from app.core import clock, outbox
 from app.core.errors import Invalid, Refusal
-from app.core.money import SETTLEMENT_CURRENCIES, Currency, Money
+from app.core.money import SETTLEMENT_CURRENCIES
 from app.core.periods import Unit, add_units, local_date, local_midnight
 from app.extensions import transaction
 from app.identity import clocks, merchants
 from app.identity.models import Merchant
 from app.metering import queries as metering
-from app.web import access
+from app.web import access, invoice_rows
 from app.web.forms import Form, blank, typed
 from app.web.page import page
 from app.web.public_ids import PUBLIC_IDS
@@ -90,9 +89,8 @@ def _show(
             is_invoiced=merchant.first_invoice_at is not None,
             day_later=now + timedelta(days=1),
             month_end=_month_end(merchant, now=now),
-            invoices=billing.list_invoices(session, limit=5).rows,
+            invoices=invoice_rows.newest(session, limit=5),
             runs=billing.list_runs(session, limit=1).rows,
-            collection_of=_collection_of,
             looks=min(int(looks), _LOOKS) if looks.isdecimal() else 0,
             **PUBLIC_IDS,
         )
@@ -142,7 +140,3 @@ def _whole(form: Form, name: str) -> int:
 
 def _is_metered(session: Session) -> bool:
     return bool(metering.list_events(session, metering.EventFilter(), limit=1).rows)
-
-
-def _collection_of(invoice: Invoice) -> Money:
-    return Money(invoice.collection_minor, Currency.CNY)

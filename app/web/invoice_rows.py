@@ -1,0 +1,36 @@
+"""The newest invoices, as pages about something else list them."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from sqlalchemy.orm import Session
+
+from app.billing import queries
+from app.billing.models import Invoice
+from app.core.money import Currency, Money
+
+
+@dataclass(frozen=True)
+class InvoiceRow:
+    invoice: Invoice
+
+    @property
+    def collected(self) -> Money | None:
+        """What the payer owes, in yuan; None while a draft has no amount that is final."""
+        if self.invoice.finalized_at is None:
+            return None
+        return Money(self.invoice.collection_minor, Currency.CNY)
+
+    @property
+    def last_day(self) -> date:
+        return self.invoice.period_to - timedelta(days=1)
+
+
+def newest(
+    session: Session, *, limit: int, customer_id: int | None = None, contract_id: int | None = None
+) -> list[InvoiceRow]:
+    """Return the newest invoices of the merchant, of one customer or of one contract."""
+    found = queries.list_invoices(
+        session, customer_id=customer_id, contract_id=contract_id, limit=limit
+    )
+    return [InvoiceRow(invoice) for invoice in found.rows]

@@ -5,7 +5,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from app.core import clock
-from app.core.errors import Refusal
+from app.core.errors import Invalid, Refusal
 from app.core.ids import Prefix, read
 from app.extensions import runtime, transaction
 from app.identity import keys
@@ -48,6 +48,8 @@ def create_key() -> Response:
     chosen = {Scope(text) for text in request.form.getlist("scope") if text in known}
     name = request.form.get("name", "")
     try:
+        if not chosen:
+            raise Invalid(_("Choose at least one scope."), path="scopes")
         with transaction(g.merchant_id) as session:
             key, secret = keys.create_key(
                 session, name, scopes=chosen, pepper=runtime().pepper, now=clock.now()

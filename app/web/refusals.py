@@ -1,13 +1,33 @@
 """What a refusal says on a page, in the reader's language: by its code, else in its own words."""
 
+from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from app.core.errors import Refusal
 
 
 def say(refusal: Refusal) -> str:
-    """Return the sentence for people; codes that carry details of their own keep them."""
-    return _sentences().get(refusal.code) or str(refusal)
+    """Return the sentence for people.
+
+    What a refusal says itself is English and knows the details; other languages get the rule.
+    """
+    own_words = str(refusal)
+    if str(get_locale()) != "en":
+        own_words = _rules().get(refusal.code, own_words)
+    return _sentences().get(refusal.code, own_words)
+
+
+def _rules() -> dict[str, str]:
+    return {
+        "invalid_dates": _("A contract ends after it starts, between the years 2000 and 2199."),
+        "invalid_price": _(
+            "Each tier reaches further than the one before, and the maximum is not below the "
+            "minimum."
+        ),
+        "invalid_rate_card": _("Price every metric at most once per currency."),
+        "invalid_setting": _("This value is not possible here."),
+        "invalid_text": _("Write one line that is not too long, without control characters."),
+    }
 
 
 def _sentences() -> dict[str, str]:

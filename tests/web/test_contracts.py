@@ -93,6 +93,17 @@ def test_the_list_is_filtered_by_customer_and_state(browser: Browser) -> None:
     assert path not in browser.text("/merchant/contracts?q=nimbus", headers=PARTIAL)
 
 
+def test_a_version_leads_to_the_contracts_on_it(browser: Browser) -> None:
+    path = new_contract(browser)
+    (card,) = set(re.findall(r"/merchant/rate-cards/rc_\w+", browser.text(path)))
+    browser.post(f"{card}/edit", GRADUATED | {"do": "publish"})
+
+    (first,) = set(re.findall(r"contracts\?version=rcv_\w+", browser.text(f"{card}?version=1")))
+
+    assert path in browser.text(f"/merchant/{first}")
+    assert path not in browser.text(card)  # it stays on version 1
+
+
 def test_the_csv_file_has_what_is_filtered(browser: Browser) -> None:
     new_contract(browser)
 

@@ -13,7 +13,6 @@ from app.web import errors
 from tests.docs import reading
 
 NOT_OURS = ("app.simulator", "app.__main__")
-OF_THE_PROTOCOL = {"internal_error", "body_too_large", "method_not_allowed", "too_many_requests"}
 OWN_STATUS = {
     "invalid_json": "400",
     "invalid_api_key": "401",
@@ -41,14 +40,22 @@ def descendants(kind: type[Refusal]) -> Iterator[type[Refusal]]:
 
 def item_codes() -> set[str]:
     """Return the codes of events that were not taken, as the source gives them."""
-    tree = ast.parse((ROOT / "app" / "metering" / "ingestion.py").read_text())
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    made = [
-        call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "ItemResult"
-    ]
+    return second_arguments("app/metering/ingestion.py", "ItemResult")
+
+
+def protocol_codes() -> set[str]:
+    """Return the codes that no refusal stands behind: of HTTP itself, and of a database away."""
+    given = second_arguments("app/api/problems.py", "_answer")
+    return given | set(problems._CODES.values()) | {"internal_error"}  # noqa: SLF001  # no other list
+
+
+def second_arguments(source: str, function: str) -> set[str]:
+    """Return the texts that a module passes to a function as its second argument."""
+    calls = [n for n in ast.walk(ast.parse((ROOT / source).read_text())) if isinstance(n, ast.Call)]
     return {
         str(call.args[1].value)
-        for call in made
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == function
         if len(call.args) > 1 and isinstance(call.args[1], ast.Constant)
     }
 
@@ -61,7 +68,7 @@ def listed() -> dict[str, str]:
 
 
 def test_every_code_is_listed_and_no_other() -> None:
-    known = {kind.code for kind in refusals()} | item_codes() | OF_THE_PROTOCOL
+    known = {kind.code for kind in refusals()} | item_codes() | protocol_codes()
 
     assert set(listed()) == known
 

@@ -27,7 +27,12 @@ def page(template: str, *, fragment: str = "", status: int = 200, **context: Any
 
 
 def register(app: Flask) -> None:
-    babel.init_app(app, locale_selector=choose_language, default_timezone="Asia/Shanghai")
+    babel.init_app(
+        app,
+        locale_selector=choose_language,
+        timezone_selector=_choose_time_zone,
+        default_timezone="Asia/Shanghai",
+    )
     app.context_processor(_context)
     app.jinja_env.add_extension("jinja2.ext.do")
     with app.app_context():
@@ -41,6 +46,12 @@ def choose_language() -> str:
         return str(chosen)
     best = request.accept_languages.best_match(["en", "zh-CN", "zh-Hans", "zh"], "en")
     return LANGUAGES["zh" if best and best.startswith("zh") else "en"]
+
+
+def _choose_time_zone() -> str | None:
+    """Return the zone of the request's merchant, or None for the default."""
+    merchant = g.get("merchant")
+    return str(merchant.time_zone) if merchant else None
 
 
 def _context() -> dict[str, Any]:

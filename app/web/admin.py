@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import redis
 from flask import abort, flash, redirect, request, url_for
 from flask_babel import gettext as _
 from rq import Queue, Worker
@@ -18,7 +19,7 @@ from app.billing import queries as invoices
 from app.billing import runs
 from app.billing.models import InvoiceRun, RunTrigger
 from app.core import clock, outbox
-from app.core.errors import NotFound
+from app.core.errors import NotFound, Unavailable
 from app.core.ids import Prefix, find_merchant, read, show, show_merchant
 from app.core.outbox import Backlog, JobState, OutboxJob
 from app.extensions import bound, reading, ring, runtime, transaction
@@ -32,6 +33,10 @@ from app.web.page import page
 QUEUES = ("default", "documents")
 _FAILED_SHOWN = 20
 _PLATFORM = "BuffMoney"
+
+
+class QueueAway(Unavailable):
+    code = "queue_away"
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ def admin() -> Response:
         counts=counts,
         last_run=last_run,
         merchants=merchants,
-        queues=[(queue.name, len(queue)) for queue in _queues()],
+        queues=_lengths(),
     )
 
 
@@ -106,14 +111,13 @@ def run_invoices() -> Response:
 
 def admin_jobs() -> Response:
     """Show the queues, who works on them, and what failed there."""
-    connection = runtime().redis
-    return page(
-        "admin/jobs.html",
-        nav="jobs",
-        queues=[_queue_row(queue) for queue in _queues()],
-        workers=[_worker_row(worker) for worker in Worker.all(connection=connection)],
-        failed=[job for queue in _queues() for job in _failed(queue)],
-    )
+    try:
+        queues = [_queue_row(queue) for queue in _queues()]
+        workers = [_worker_row(worker) for worker in Worker.all(connection=runtime().redis)]
+        failed = [job for queue in _queues() for job in _failed(queue)]
+    except redis.RedisError as error:
+        raise QueueAway("the queue does not answer") from error
+    return page("admin/jobs.html", nav="jobs", queues=queues, workers=workers, failed=failed)
 
 
 def admin_outbox() -> Response:
@@ -185,6 +189,14 @@ def _merchants(session: Session, merchant_ids: Iterable[int]) -> dict[int, str]:
 
 def _queues() -> list[Queue]:
     return [runtime().queue(name) for name in QUEUES]
+
+
+def _lengths() -> list[tuple[str, int]]:
+    """Return how long each queue is; none when it does not answer, which the checks say."""
+    try:
+        return [(queue.name, len(queue)) for queue in _queues()]
+    except redis.RedisError:
+        return []
 
 
 def _queue_row(queue: Queue) -> dict[str, Any]:

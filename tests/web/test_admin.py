@@ -1,5 +1,8 @@
 """An operator sees all merchants, runs their invoices, and revives what was given up."""
 
+from dataclasses import replace
+
+from rq import SimpleWorker
 from sqlalchemy import Engine, select
 
 from app.billing.models import InvoiceRun, RunTrigger
@@ -7,6 +10,7 @@ from app.core import clock, outbox
 from app.core.db import begin
 from app.core.ids import show_merchant
 from app.core.outbox import OutboxJob
+from app.extensions import Runtime, runtime
 from tests.make import Make
 from tests.web.conftest import PARTIAL, Browser
 
@@ -24,8 +28,32 @@ def test_health_says_what_works(operator: Browser) -> None:
     assert page.count("Works") >= 2
 
 
+def test_health_is_told_also_without_the_queue(operator: Browser) -> None:
+    with operator.app.app_context():
+        known = runtime()
+        away = Runtime(replace(known.settings, redis_url="redis://127.0.0.1:1"))
+    operator.app.extensions["buffmoney"] = away
+    try:
+        assert "does not answer" in operator.text("/admin")
+        assert operator.get("/admin/jobs").status_code == 503
+    finally:
+        operator.app.extensions["buffmoney"] = known
+
+
 def test_jobs_say_that_nobody_works(operator: Browser) -> None:
     assert "No worker is running" in operator.text("/admin/jobs")
+
+
+def test_a_failed_job_shows_its_error(operator: Browser) -> None:
+    with operator.app.app_context():
+        queue = runtime().queue("documents")
+        queue.enqueue("operator.truediv", 1, 0)
+        worker = SimpleWorker([queue], connection=queue.connection, serializer=queue.serializer)
+        worker.work(burst=True)
+
+    page = operator.text("/admin/jobs")
+    assert "operator.truediv" in page
+    assert "ZeroDivisionError: division by zero" in page
 
 
 def test_a_run_of_one_merchant_makes_its_draft(

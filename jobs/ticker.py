@@ -35,12 +35,16 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    while not stop.is_set():
+    is_away = False
+    while not stop.wait(1):
         try:
             beat(connection, queue, int(clock.now().timestamp()))
         except redis.RedisError:
-            structlog.get_logger().warning("the queue did not answer; the next beat tries again")
-        stop.wait(1)
+            if not is_away:  # said once an outage
+                structlog.get_logger().warning("the queue does not answer; every beat tries again")
+            is_away = True
+        else:
+            is_away = False
 
 
 def beat(connection: redis.Redis, queue: Queue, second: int) -> list[str]:

@@ -41,11 +41,14 @@ def make_worker(*queues: str) -> SimpleWorker:
 
 def _await_queue() -> None:
     """Wait for as long as the queue is away: that is an outage, and no reason to crash."""
+    is_away = False
     while True:
         try:
             runtime().redis.ping()
         except redis.ConnectionError:
-            structlog.get_logger().warning("the queue does not answer; trying again")
+            if not is_away:  # said once an outage
+                structlog.get_logger().warning("the queue does not answer; waiting for it")
+            is_away = True
             time.sleep(1)
         else:
             return

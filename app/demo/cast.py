@@ -13,8 +13,9 @@ MONTHS = 12
 
 
 class Ending(StrEnum):
-    """What becomes of an issued invoice; without one it is paid."""
+    """What becomes of an issued invoice."""
 
+    PAID = "paid"
     OPEN = "open"
     VOID = "void"
     WRONG_AMOUNT = "wrong_amount"  # paid, but not what was asked for
@@ -22,13 +23,18 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Buyer:
-    """A customer on contract for `months`; `endings` by how many months ago a period began."""
+    """A customer on contract for `months`.
+
+    `endings` says by how many months ago a period began what its invoice comes to; the others
+    are paid.
+    """
 
     external_id: str
     name: str
     email: str
     months: int
     size: int  # per cent of the merchant's usual customer
+    pays_after: int  # days
     language: str = "zh_Hans_CN"
     cycle: Cycle = Cycle.MONTHLY_CALENDAR
     endings: Mapping[int, Ending] = field(default_factory=dict)
@@ -80,6 +86,7 @@ COMPANIES = (
                 "finance@xingtu.example",
                 months=12,
                 size=100,
+                pays_after=3,
                 endings={4: Ending.VOID},
             ),
             Buyer(
@@ -88,6 +95,7 @@ COMPANIES = (
                 "ap@yunfan.example",
                 months=8,
                 size=45,
+                pays_after=11,
                 endings={1: Ending.OPEN, 2: Ending.OPEN},
             ),
             Buyer(
@@ -96,6 +104,7 @@ COMPANIES = (
                 "billing@orchid.example",
                 months=12,
                 size=30,
+                pays_after=1,
                 language="en",
                 cycle=Cycle.MONTHLY_ANNIVERSARY,
             ),
@@ -119,6 +128,7 @@ COMPANIES = (
                 "caiwu@chenguang.example",
                 months=12,
                 size=100,
+                pays_after=6,
                 endings={6: Ending.VOID},
             ),
             Buyer(
@@ -127,6 +137,7 @@ COMPANIES = (
                 "caiwu@jinli.example",
                 months=6,
                 size=60,
+                pays_after=12,
                 endings={1: Ending.OPEN},
             ),
         ),
@@ -149,6 +160,7 @@ COMPANIES = (
                 "pay@xinghuo.example",
                 months=12,
                 size=100,
+                pays_after=2,
             ),
             Buyer(
                 "studio-b",
@@ -156,6 +168,7 @@ COMPANIES = (
                 "accounts@pagoda.example",
                 months=9,
                 size=55,
+                pays_after=8,
                 language="en",
                 endings={2: Ending.WRONG_AMOUNT},
             ),
@@ -165,6 +178,7 @@ COMPANIES = (
                 "ludao@ludao.example",
                 months=3,
                 size=20,
+                pays_after=16,
                 endings={1: Ending.OPEN},
             ),
         ),

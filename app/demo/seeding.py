@@ -1,7 +1,7 @@
 """Let the cast live through its year, by the product's own flows and the channels' own wire.
 
-Everything is done once: a merchant's clock says how far it got, events are known by their keys,
-and what is paid is not paid again. So a seeding that was stopped half-way goes on.
+Everything is done once: a merchant's clock says how far it got, and what is paid is not paid
+again. So a seeding that was stopped half-way goes on.
 """
 
 import zlib
@@ -23,7 +23,7 @@ from app.core.periods import Cycle, Unit, add_units, local_date, local_midnight
 from app.customers import contracts, customers, queries
 from app.demo import receiver
 from app.demo.cast import MONTHS, Buyer, Company, Ending
-from app.extensions import bound, runtime, transaction
+from app.extensions import bound, reading, runtime, transaction
 from app.identity import accounts, clocks, keys, merchants
 from app.identity.models import Mode, Scope
 from app.metering import ingestion
@@ -35,11 +35,13 @@ from app.pricing import metrics, products, rate_cards
 from app.webhooks import endpoints
 from app.webhooks.catalogue import EventType
 
-GRACE = timedelta(hours=36)
-"""After which a period that ended is final: the merchant's 24 hours, and some to spare."""
+STOP_DAYS = (2, 6, 11, 17, 24)
+"""The days of a month on which invoices are made and paid; the first is after the grace."""
 
 BATCH = 500
 _SATURDAY = 5
+_REGIONS = ("cn-east-1", "cn-north-1")
+_payer = httpx.Client(timeout=20)
 _VOID_REASON = "Billed to the wrong company"
 
 
@@ -150,75 +152,87 @@ def _connect(session: Session, webhook_port: int, *, now: datetime) -> None:
 
 
 def _live(company: Company, merchant_id: int) -> None:
-    """Walk the merchant's clock through the months, metering, invoicing and being paid."""
+    """Walk the merchant through its year up to now, metering, invoicing and being paid."""
     with transaction(merchant_id) as session:
         zone = ZoneInfo(clocks.get_merchant(session).time_zone)
-    for month in _months(clock.now(), zone):
-        end = local_midnight(add_units(month, 1, Unit.MONTH), zone)
-        # Up to the month's last second first: so its usage is there before anybody invoices it.
-        if _walk(merchant_id, end - timedelta(seconds=1)):
-            _meter(company, merchant_id, month)
-        if _walk(merchant_id, end + GRACE):
+    for stop in _stops(clock.now(), zone):
+        if _walk(company, merchant_id, stop):
             _invoice(merchant_id)
             _collect(company, merchant_id)
 
 
-def _walk(merchant_id: int, to: datetime) -> bool:
-    """Move the clock to `to`, at most to now; return False when it has been there before."""
+def _stops(now: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+    """Yield the days on which something is done; the last one is now, however late it gets."""
+    for month in _months(now, zone):
+        for day in STOP_DAYS:
+            stop = datetime.combine(month.replace(day=day), time(12), zone)
+            if stop < now:
+                yield stop
+    yield now + timedelta(days=1)  # nobody walks past now
+
+
+def _walk(company: Company, merchant_id: int, to: datetime) -> bool:
+    """Move the clock to `to`, at most to now, with all that was used on the way.
+
+    One transaction, so that nobody invoices a period before its usage is there. Returns False
+    when the clock has been there before.
+    """
     with transaction(merchant_id) as session:
-        real_now = clock.now()
-        if clocks.lock_merchant(session).clock_offset >= min(to - real_now, timedelta(0)):
+        merchant, real_now = clocks.lock_merchant(session), clock.now()
+        since, until = real_now + merchant.clock_offset, min(to, real_now)
+        if since >= until:
             return False
-        clocks.move(session, min(to, real_now), real_now=real_now)
-        return True
-
-
-def _meter(company: Company, merchant_id: int, month: date) -> None:
-    with transaction(merchant_id) as session:
-        merchant, now = clocks.get_merchant(session), clocks.now(session)
+        clocks.move(session, until, real_now=real_now)
         window = ingestion.MerchantWindow(merchant.time_zone, merchant.late_window_days)
-    events = [event for event in _events(company, month, window.zone) if event.occurred_at <= now]
-    for start in range(0, len(events), BATCH):
-        with transaction(merchant_id) as session:
-            ingestion.ingest(session, events[start : start + BATCH], merchant=window, now=now)
+        events = list(_events(company, since, until, zone=ZoneInfo(window.zone)))
+        for start in range(0, len(events), BATCH):
+            batch = events[start : start + BATCH]
+            ingestion.ingest(session, batch, merchant=window, now=until)
+    return True
 
 
 def _invoice(merchant_id: int) -> None:
+    with reading() as session:
+        if merchant_id not in runs.due_merchants(session, now=clock.now()):
+            return
     with transaction(merchant_id) as session:
         now = clocks.now(session)
     runs.run_due(bound(merchant_id), runtime().rates, trigger=RunTrigger.SCHEDULE, now=now)
 
 
 def _collect(company: Company, merchant_id: int) -> None:
-    """Let every open invoice come to the end that its customer has in the cast."""
+    """Let every open invoice come to the end that its customer has in the cast, in its time."""
     with transaction(merchant_id) as session:
         ids = session.scalars(
             select(Invoice.id).where(
                 Invoice.status == InvoiceStatus.OPEN, Invoice.collection_minor > 0
             )
         ).all()
-    for number, invoice_id in enumerate(ids):
+    for invoice_id in ids:
         with transaction(merchant_id) as session:
-            ending = _ending(session, company, invoice_id)
+            row = collection.lock_invoice(session, invoice_id)
+            ending = _ending(session, company, row)
             if ending is Ending.VOID:
-                row = collection.lock_invoice(session, invoice_id)
                 collection.void(session, row, reason=_VOID_REASON, now=clocks.now(session))
-        if ending is None or ending is Ending.WRONG_AMOUNT:
-            channel = list(ChannelName)[number % 2]
+        if ending in {Ending.PAID, Ending.WRONG_AMOUNT}:
+            channel = list(ChannelName)[_draw(row.number) % 2]
             _pay(merchant_id, invoice_id, channel, short=ending is Ending.WRONG_AMOUNT)
 
 
-def _ending(session: Session, company: Company, invoice_id: int) -> Ending | None:
-    invoice = session.get_one(Invoice, (clocks.get_merchant(session).merchant_id, invoice_id))
+def _ending(session: Session, company: Company, invoice: Invoice) -> Ending:
+    """Return what becomes of the invoice by now; as long as nothing does, it stays open."""
     customer = queries.get_customer(session, invoice.customer_id)
     buyer = next(who for who in company.buyers if who.external_id == customer.external_id)
-    today = local_date(clock.now(), ZoneInfo(invoice.time_zone))
-    start = invoice.period_from
+    days = timedelta(days=buyer.pays_after + _draw(invoice.number) % 4)
+    last = payments.find_newest(session, invoice.id)
+    was_paid_wrongly = last is not None and last.status is PaymentStatus.CAPTURED
+    if invoice.finalized_at is None or was_paid_wrongly:
+        return Ending.OPEN
+    if clocks.now(session) < invoice.finalized_at + days:
+        return Ending.OPEN
+    today, start = local_date(clock.now(), ZoneInfo(invoice.time_zone)), invoice.period_from
     months_ago = (today.year - start.year) * 12 + today.month - start.month
-    last = payments.find_newest(session, invoice_id)
-    if last is not None and last.status is PaymentStatus.CAPTURED:
-        return Ending.OPEN  # the wrong amount came at an earlier start
-    return buyer.endings.get(months_ago)
+    return buyer.endings.get(months_ago, Ending.PAID)
 
 
 def _pay(merchant_id: int, invoice_id: int, name: ChannelName, *, short: bool) -> None:
@@ -238,33 +252,47 @@ def _pay(merchant_id: int, invoice_id: int, name: ChannelName, *, short: bool) -
         question, asked = healing.Question.about(order), order.amount_minor
     plan = {"amountMinor": asked - 100} if short else {}
     till = httpx.URL(runtime().payer_url).join("/control/pay")
-    httpx.post(till, json={"qr": opening.qr_payload} | plan).raise_for_status()
+    _payer.post(till, json={"qr": opening.qr_payload} | plan).raise_for_status()
     healing.settle(open_for, channel, question, now=clock.now())
 
 
-def _events(company: Company, month: date, zone: str) -> Iterator[Event]:
-    """Yield a month of every buyer's usage: a little more each month, quieter at weekends."""
-    today = local_date(clock.now(), ZoneInfo(zone))
+def _events(
+    company: Company, since: datetime, until: datetime, *, zone: ZoneInfo
+) -> Iterator[Event]:
+    """Yield what every buyer used from `since` on and before `until`."""
+    today = local_date(clock.now(), zone)
     for buyer in company.buyers:
-        day = max(month, _starts_on(buyer, today))
-        while day < add_units(month, 1, Unit.MONTH):
+        day = max(local_date(since, zone), _starts_on(buyer, today))
+        while day <= local_date(until, zone):
             for metric, usual in company.daily.items():
-                share = _share(buyer, day, metric) * (40 if day.weekday() >= _SATURDAY else 100)
-                yield Event(
-                    customer_external_id=buyer.external_id,
-                    idempotency_key=f"{buyer.external_id}-{metric}-{day}",
-                    metric=metric,
-                    quantity=usual * buyer.size * share // 1_000_000,
-                    occurred_at=datetime.combine(day, time(15, 30), ZoneInfo(zone)),
-                    dimensions={"region": "cn-east-1"},
-                )
+                used = _events_of_day(buyer, metric, usual, day=day, zone=zone)
+                yield from (event for event in used if since <= event.occurred_at < until)
             day += timedelta(days=1)
 
 
-def _share(buyer: Buyer, day: date, metric: str) -> int:
-    """Return this day's part of the usual, in per cent: it grows, and no two days are alike."""
+def _events_of_day(
+    buyer: Buyer, metric: str, usual: int, *, day: date, zone: ZoneInfo
+) -> Iterator[Event]:
+    """Yield a day of one metric: a little more each month, less at weekends, no two alike."""
+    draw = _draw(f"{buyer.external_id}{metric}{day}")
     growth = 4 * ((day.year * 12 + day.month) % 12)
-    return 80 + growth + zlib.crc32(f"{buyer.external_id}{metric}{day}".encode()) % 21
+    is_weekend = day.weekday() >= _SATURDAY
+    share = (80 + growth + draw % 21) * (40 if is_weekend else 100)
+    count = 1 if is_weekend else 1 + draw % 3
+    for number in range(count):
+        yield Event(
+            customer_external_id=buyer.external_id,
+            idempotency_key=f"{buyer.external_id}-{metric}-{day}-{number}",
+            metric=metric,
+            quantity=usual * buyer.size * share // (1_000_000 * count),
+            occurred_at=datetime.combine(day, time(8 + 3 * number, draw % 60), zone),
+            dimensions={"region": _REGIONS[draw % 2]},
+        )
+
+
+def _draw(text: str | None) -> int:
+    """Return a number that looks like chance and is the same at every start."""
+    return zlib.crc32(str(text).encode())
 
 
 def _months(now: datetime, zone: ZoneInfo) -> list[date]:

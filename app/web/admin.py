@@ -35,10 +35,6 @@ _FAILED_SHOWN = 20
 _PLATFORM = "BuffMoney"
 
 
-class QueueAway(Unavailable):
-    code = "queue_away"
-
-
 @dataclass(frozen=True)
 class FailedJob:
     """A job of the queue that raised: the outbox or the next beat brings its work back."""
@@ -116,7 +112,7 @@ def admin_jobs() -> Response:
         workers = [_worker_row(worker) for worker in Worker.all(connection=runtime().redis)]
         failed = [job for queue in _queues() for job in _failed(queue)]
     except redis.RedisError as error:
-        raise QueueAway("the queue does not answer") from error
+        raise Unavailable("the queue does not answer") from error
     return page("admin/jobs.html", nav="jobs", queues=queues, workers=workers, failed=failed)
 
 

@@ -1,9 +1,7 @@
 """Checkout: from an invoice to the QR code that pays it."""
 
-from datetime import datetime
-
 from app.api.operations import Call
-from app.api.v1.base import API, In, Out, utc
+from app.api.v1.base import API, In, Moment, Out, utc
 from app.billing import collection
 from app.billing import queries as invoices
 from app.channels.base import ChannelName
@@ -29,7 +27,7 @@ class CheckoutOut(Out):
     payment_order_id: str
     channel: ChannelName
     qr_payload: str
-    expires_at: datetime
+    expires_at: Moment
     amount: int
     currency: Currency
     checkout_url: str

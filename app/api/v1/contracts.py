@@ -1,9 +1,9 @@
 """Contracts: a customer on a rate card version, billed by a cycle."""
 
-from datetime import date, datetime
+from datetime import date
 
 from app.api.operations import Call, InvalidBody
-from app.api.v1.base import API, In, Listing, Out, PageQuery, utc, utc_or_none
+from app.api.v1.base import API, In, Listing, Moment, Out, PageQuery, utc, utc_or_none
 from app.core.ids import Prefix, read, show
 from app.core.money import Currency
 from app.core.periods import Cycle
@@ -52,9 +52,9 @@ class ContractOut(Out):
     starts_on: date
     ends_on: date | None
     status: ContractStatus
-    open_period_from: datetime | None
-    open_period_to: datetime | None
-    created_at: datetime
+    open_period_from: Moment | None
+    open_period_to: Moment | None
+    created_at: Moment
 
     @classmethod
     def of(cls, contract: Contract) -> "ContractOut":

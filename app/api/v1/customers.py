@@ -1,9 +1,7 @@
 """Customers: who the merchant bills, under the ids of the merchant's own system."""
 
-from datetime import datetime
-
 from app.api.operations import Call
-from app.api.v1.base import API, In, Listing, Out, PageQuery, utc
+from app.api.v1.base import API, In, Listing, Moment, Out, PageQuery, utc
 from app.core.ids import Prefix, show
 from app.core.language import Language
 from app.core.paging import Page
@@ -46,7 +44,7 @@ class CustomerOut(Out):
     email: str
     language: str
     status: CustomerStatus
-    created_at: datetime
+    created_at: Moment
 
     @classmethod
     def of(cls, customer: Customer) -> "CustomerOut":

@@ -1,6 +1,6 @@
 """Invoices: what a period came to, line by line, and what is collected and settled for it."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from app.api.operations import Call
@@ -10,6 +10,7 @@ from app.api.v1.base import (
     DecimalText,
     In,
     Listing,
+    Moment,
     Out,
     PageQuery,
     utc,
@@ -59,7 +60,7 @@ class FxOut(Out):
     """The rates locked at finalisation: CNY per unit, with the spread already in them."""
 
     publisher: str
-    published_at: datetime
+    published_at: Moment
     spread_bps: int
     pricing_rate: DecimalText
     settlement_rate: DecimalText
@@ -95,11 +96,11 @@ class InvoiceOut(Out):
     platform_fee: Amount | None
     settlement: Amount | None
     fx: FxOut | None
-    created_at: datetime
-    finalized_at: datetime | None
-    due_at: datetime | None
-    paid_at: datetime | None
-    voided_at: datetime | None
+    created_at: Moment
+    finalized_at: Moment | None
+    due_at: Moment | None
+    paid_at: Moment | None
+    voided_at: Moment | None
     void_reason: str | None
 
     @classmethod

@@ -1,9 +1,7 @@
 """The books: what was posted, and what the accounts stand at."""
 
-from datetime import datetime
-
 from app.api.operations import Call
-from app.api.v1.base import API, Listing, Out, PageQuery, utc
+from app.api.v1.base import API, Listing, Moment, Out, PageQuery, utc
 from app.core.ids import Prefix, read, show
 from app.identity.models import Scope
 from app.ledger import queries
@@ -32,8 +30,8 @@ class LedgerTransactionOut(Out):
     id: str
     kind: str
     invoice_id: str | None
-    occurred_at: datetime
-    posted_at: datetime
+    occurred_at: Moment
+    posted_at: Moment
     entries: list[LedgerEntryOut]
 
     @classmethod

@@ -1,9 +1,7 @@
 """Metrics: what is measured. Five are built in and stay as they are."""
 
-from datetime import datetime
-
 from app.api.operations import Call
-from app.api.v1.base import API, In, Listing, Out, PageQuery, utc
+from app.api.v1.base import API, In, Listing, Moment, Out, PageQuery, utc
 from app.core.ids import Prefix, show
 from app.identity.models import Scope
 from app.pricing import metrics, queries
@@ -43,7 +41,7 @@ class MetricOut(Out):
     aggregation: Aggregation
     is_built_in: bool
     status: CatalogStatus
-    created_at: datetime
+    created_at: Moment
 
     @classmethod
     def of(cls, metric: Metric) -> "MetricOut":

@@ -1,9 +1,7 @@
 """Products: what the merchant sells."""
 
-from datetime import datetime
-
 from app.api.operations import Call
-from app.api.v1.base import API, In, Listing, Out, PageQuery, utc
+from app.api.v1.base import API, In, Listing, Moment, Out, PageQuery, utc
 from app.core.ids import Prefix, show
 from app.identity.models import Scope
 from app.pricing import products, queries
@@ -40,7 +38,7 @@ class ProductOut(Out):
     name: str
     description: str
     status: CatalogStatus
-    created_at: datetime
+    created_at: Moment
 
     @classmethod
     def of(cls, product: Product) -> "ProductOut":

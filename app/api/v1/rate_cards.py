@@ -1,10 +1,8 @@
 """Rate cards and their versions: a price changes by publishing the next version."""
 
-from datetime import datetime
-
 from app.api.operations import Call
 from app.api.v1 import prices
-from app.api.v1.base import API, In, Listing, Out, PageQuery, utc
+from app.api.v1.base import API, In, Listing, Moment, Out, PageQuery, utc
 from app.api.v1.prices import Prices
 from app.core.ids import Prefix, read, show
 from app.identity.models import Scope
@@ -63,7 +61,7 @@ class VersionOut(Out):
     number: int
     currencies: Prices
     sha256: str
-    published_at: datetime
+    published_at: Moment
 
     @classmethod
     def of(cls, version: RateCardVersion) -> "VersionOut":
@@ -86,7 +84,7 @@ class RateCardOut(Out):
     name: str
     status: CatalogStatus
     current_version: VersionOut
-    created_at: datetime
+    created_at: Moment
 
     @classmethod
     def of(cls, card: RateCard, current: RateCardVersion) -> "RateCardOut":

@@ -1,7 +1,5 @@
 """The sandbox: a clock of the merchant's own, and invoices without waiting for the month's end."""
 
-from datetime import datetime
-
 from app.api.operations import Call
 from app.api.v1.base import API, In, Moment, Out, utc
 from app.billing import runs
@@ -26,15 +24,15 @@ class ClockIn(In):
 class ClockOut(Out):
     """The merchant's time, and the real one."""
 
-    now: datetime
-    real_now: datetime
+    now: Moment
+    real_now: Moment
 
 
 class InvoiceRunOut(Out):
     """What a run made of what was due `asOf` that time."""
 
     id: str
-    as_of: datetime
+    as_of: Moment
     drafted: int
     finalized: int
     failed: int

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any, NoReturn
 
 import msgspec
@@ -123,8 +123,8 @@ class UsageEventOut(Out):
     idempotency_key: str
     metric: str
     quantity: DecimalText
-    occurred_at: datetime
-    received_at: datetime
+    occurred_at: Moment
+    received_at: Moment
     dimensions: dict[str, str | int | bool]
 
 

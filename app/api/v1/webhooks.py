@@ -1,10 +1,9 @@
 """Webhooks: where the merchant wants to hear what happened, and what became of telling it."""
 
-from datetime import datetime
 from typing import Any
 
 from app.api.operations import Call
-from app.api.v1.base import API, In, Listing, Out, PageQuery, utc, utc_or_none
+from app.api.v1.base import API, In, Listing, Moment, Out, PageQuery, utc, utc_or_none
 from app.core.ids import Prefix, read, show
 from app.extensions import runtime
 from app.identity.models import Scope
@@ -46,8 +45,8 @@ class EndpointOut(Out):
     event_types: list[EventType]
     status: EndpointStatus
     disabled_reason: DisabledReason | None
-    failing_since: datetime | None
-    created_at: datetime
+    failing_since: Moment | None
+    created_at: Moment
 
     @classmethod
     def of(cls, endpoint: WebhookEndpoint) -> "EndpointOut":
@@ -79,9 +78,9 @@ class DeliveryOut(Out):
     endpoint_id: str
     status: DeliveryStatus
     attempts: int
-    next_attempt_at: datetime | None
-    delivered_at: datetime | None
-    created_at: datetime
+    next_attempt_at: Moment | None
+    delivered_at: Moment | None
+    created_at: Moment
 
     @classmethod
     def of(cls, delivery: WebhookDelivery) -> "DeliveryOut":

@@ -83,8 +83,10 @@ class Child:
         """Ask the child to end, and kill what is left of its group after `seconds`."""
         self.ask_to_stop()
         if self.process:
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                _say(f"{self.name} did not stop in time and is killed")
         self._signal(signal.SIGKILL)  # what it started must not outlive it
         self.process = None
 

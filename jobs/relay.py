@@ -1,9 +1,11 @@
 """From the outbox to the queue, and from the queue to the function that is owed."""
 
+import contextlib
 from datetime import datetime
 from functools import partial
 
 import structlog
+from rq.exceptions import DuplicateJobError
 
 from app.core import clock, outbox
 from app.core.ids import Prefix, find_merchant, read, show, show_merchant
@@ -13,6 +15,8 @@ from jobs.tasks import QUEUES, TASKS
 
 FAILURE_SECONDS = 86_400
 """How long the queue remembers a failed try; the outbox remembers the job for good."""
+
+SLOT_SECONDS = 600
 
 log = structlog.get_logger()
 
@@ -38,16 +42,20 @@ def _hand_over(merchant_id: int, *, now: datetime) -> None:
             (show(Prefix.OUTBOX, job.id), job.task, job.attempts)
             for job in outbox.claim(session, now=now)
         ]
-    merchant = show_merchant(merchant_id)
-    for job, task, attempt in claimed:
-        runtime().queue(QUEUES.get(task, "default")).enqueue(
-            "jobs.relay.run",
-            kwargs={"merchant": merchant, "job": job},
-            job_id=f"{merchant}-{job}-{attempt}",
-            result_ttl=0,
-            failure_ttl=FAILURE_SECONDS,
-            job_timeout=300,
-        )
+    merchant, slot = show_merchant(merchant_id), int(now.timestamp()) // SLOT_SECONDS
+    for job, task, attempts in claimed:
+        # Waiting in the queue a job keeps its id, so it is not doubled at every lease. The id of
+        # one whose worker died stays taken: the slot is when it may be handed over again.
+        with contextlib.suppress(DuplicateJobError):
+            runtime().queue(QUEUES.get(task, "default")).enqueue(
+                "jobs.relay.run",
+                kwargs={"merchant": merchant, "job": job},
+                job_id=f"{merchant}-{job}-{attempts}-{slot}",
+                unique=True,
+                result_ttl=0,
+                failure_ttl=FAILURE_SECONDS,
+                job_timeout=300,
+            )
 
 
 def run(*, merchant: str, job: str) -> None:
@@ -57,7 +65,7 @@ def run(*, merchant: str, job: str) -> None:
         raise ValueError(f"{merchant} is not a merchant's id")
     job_id = read(Prefix.OUTBOX, job)
     with transaction(merchant_id) as session:
-        owed = outbox.find_unfinished(session, job_id)
+        owed = outbox.begin(session, job_id, now=clock.now())
         if owed is None:
             return
         task, arguments = owed.task, owed.arguments

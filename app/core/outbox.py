@@ -1,8 +1,8 @@
 """Jobs that a transaction owes: written with it, handed to the queue later, by lease.
 
-PostgreSQL is the truth and the queue a doorbell. A row is claimed by pushing its `due_at` past a
-lease; a lost queue, a lost pop and a killed worker all heal the same way: the lease ends and the
-row is due again. A job may therefore run twice and must be harmless the second time.
+PostgreSQL is the truth and the queue a doorbell. A row is claimed, and later begun, by pushing
+its `due_at` past a lease; a lost queue, a lost pop and a killed worker all heal the same way: the
+lease ends and the row is due again. A job may run twice and must be harmless the second time.
 """
 
 from dataclasses import dataclass
@@ -89,7 +89,8 @@ def owes(session: Session) -> bool:
 def claim(session: Session, *, now: datetime, limit: int = 50) -> list[OutboxJob]:
     """Take due jobs of the session's merchant for one lease, skipping what others hold.
 
-    A job that was claimed MAX_ATTEMPTS times without finishing is dead: it stays, visible.
+    Being handed over is no attempt: a job may wait in its queue for long. One that was begun
+    MAX_ATTEMPTS times without finishing is dead: it stays, visible.
     """
     due = session.scalars(
         select(OutboxJob)
@@ -99,21 +100,25 @@ def claim(session: Session, *, now: datetime, limit: int = 50) -> list[OutboxJob
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     ).all()
-    taken = []
     for job in due:
         if job.attempts >= MAX_ATTEMPTS:
             job.dead_at = now
-            continue
-        job.attempts += 1
-        job.due_at = now + LEASE + _BACK_OFF * 2**job.attempts
-        taken.append(job)
-    return taken
+        else:
+            job.due_at = now + LEASE
+    return [job for job in due if job.dead_at is None]
 
 
-def find_unfinished(session: Session, job_id: int) -> OutboxJob | None:
-    """Return a job that still has to be done, or None."""
-    job = session.get(OutboxJob, (merchant_of(session), job_id))
-    return job if job and job.done_at is None and job.dead_at is None else None
+def begin(session: Session, job_id: int, *, now: datetime) -> OutboxJob | None:
+    """Count an attempt at a job and lease it for that, or return None when there is nothing to do.
+
+    Each attempt waits longer for the next: five seconds, doubled every time, behind the lease.
+    """
+    job = get_locked(session, OutboxJob, job_id, noun="job")
+    if job.done_at is not None or job.dead_at is not None:
+        return None
+    job.attempts += 1
+    job.due_at = now + LEASE + _BACK_OFF * 2**job.attempts
+    return job
 
 
 def finish(session: Session, job_id: int, *, now: datetime) -> None:

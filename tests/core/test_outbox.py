@@ -40,35 +40,56 @@ def test_a_claim_is_a_lease(session: Session) -> None:
     session.flush()
 
     (job,) = outbox.claim(session, now=NOON)
-    again = outbox.claim(session, now=NOON + LEASE)
-    late = outbox.claim(session, now=NOON + 2 * LEASE)
+    again = outbox.claim(session, now=NOON + LEASE - timedelta(seconds=1))
+    late = outbox.claim(session, now=NOON + LEASE)
 
     assert (job.task, job.arguments) == (TASK, {"invoice": "inv_1"})
     assert again == []
     assert late == [job]
 
 
-def test_a_job_that_is_done_is_never_claimed_again(session: Session) -> None:
+def test_waiting_in_a_queue_is_no_attempt(session: Session) -> None:
     outbox.owe(session, TASK, now=NOON)
     session.flush()
-    (job,) = outbox.claim(session, now=NOON)
+    for lease in range(50):
+        (job,) = outbox.claim(session, now=NOON + lease * LEASE)
+
+    assert job.attempts == 0
+
+
+def test_an_attempt_is_counted_before_it_runs(session: Session) -> None:
+    job = outbox.owe(session, TASK, now=NOON)
+    session.flush()
+
+    outbox.begin(session, job.id, now=NOON)
+
+    assert job.attempts == 1
+    assert outbox.claim(session, now=NOON + LEASE) == []
+    assert outbox.claim(session, now=NOON + LEASE + timedelta(seconds=10)) == [job]
+
+
+def test_a_job_that_is_done_is_never_begun_again(session: Session) -> None:
+    job = outbox.owe(session, TASK, now=NOON)
+    session.flush()
+    outbox.begin(session, job.id, now=NOON)
 
     outbox.finish(session, job.id, now=NOON)
 
-    assert outbox.find_unfinished(session, job.id) is None
+    assert outbox.begin(session, job.id, now=NOON) is None
     assert outbox.claim(session, now=NOON + timedelta(days=1)) == []
 
 
 def test_a_job_that_never_ends_dies_and_can_be_revived(session: Session) -> None:
-    outbox.owe(session, TASK, now=NOON)
+    job = outbox.owe(session, TASK, now=NOON)
     session.flush()
     for attempt in range(MAX_ATTEMPTS):
-        (job,) = outbox.claim(session, now=NOON + timedelta(days=attempt))
+        outbox.claim(session, now=NOON + timedelta(days=attempt))
+        outbox.begin(session, job.id, now=NOON + timedelta(days=attempt))
         outbox.fail(session, job.id, "PoisonPill: it always ends like this")
 
     assert outbox.claim(session, now=NOON + timedelta(days=99)) == []
     assert job.dead_at is not None
-    assert outbox.find_unfinished(session, job.id) is None
+    assert outbox.begin(session, job.id, now=NOON) is None
 
     outbox.revive(job, now=NOON)
     session.flush()

@@ -126,13 +126,15 @@ def test_a_worker_killed_at_its_job_leaves_it_to_the_next(
 ) -> None:
     job_id = owe(transaction)
     hand_over()
-    with transaction() as session:
-        # The job waits for this row before it can say that it is done: time to kill it.
-        session.scalars(select(OutboxJob).where(OutboxJob.id == job_id).with_for_update()).one()
+    owner = create_engine(databases.owner)
+    with owner.begin() as blocking:
+        # The job waits for this table in the middle of its work: time to kill it.
+        blocking.execute(text("LOCK TABLE invoice_runs IN ACCESS EXCLUSIVE MODE"))
         process = start_worker(databases, redis_url, app.instance_path)
-        await_waiting(create_engine(databases.owner))
+        await_waiting(owner)
         process.kill()
         process.wait()
+    owner.dispose()
     assert not find(transaction, job_id).done_at
 
     hand_over(LEASE)
@@ -168,4 +170,3 @@ def await_waiting(owner: Engine) -> None:
         while not connection.scalar(waiting):
             assert time.monotonic() < deadline
             time.sleep(0.05)
-    owner.dispose()

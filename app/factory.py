@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import api, callbacks, checkout, cli, extensions, web
-from app.config import ROOT, Settings
+from app.config import ROOT, BadSetting, Settings
 from app.core import clock
 
 Login = Literal["app", "worker"]
@@ -70,14 +70,22 @@ def create_app(settings: Settings | None = None, *, login: Login = "app") -> Fla
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     _log_as_json()
-    url = settings.worker_database_url if login == "worker" else settings.app_database_url
     app.before_request(_begin)  # before what others add: also a refused request has an id
-    extensions.init(app, settings, database_url=url or settings.database_url)
+    extensions.init(app, settings, database_url=_own_login(settings, login))
     for door in (web, api, checkout, callbacks, cli):
         door.register(app)
     app.after_request(_end)
     app.register_error_handler(HTTPException, _answer_http_error)
     return app
+
+
+def _own_login(settings: Settings, login: Login) -> str:
+    """Return the URL this process may connect with; never the owner's."""
+    name = "WORKER_DATABASE_URL" if login == "worker" else "APP_DATABASE_URL"
+    url = str(getattr(settings, name.lower()))
+    if not url:
+        raise BadSetting(f"nothing runs on {settings.instance_dir}: start it, or set {name}")
+    return url
 
 
 def _begin() -> None:

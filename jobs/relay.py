@@ -10,8 +10,7 @@ from rq.exceptions import DuplicateJobError
 from app.core import clock, outbox
 from app.core.ids import Prefix, find_merchant, read, show, show_merchant
 from app.extensions import reading, runtime, transaction
-from jobs import sweep
-from jobs.tasks import QUEUES, TASKS
+from jobs import sweep, tasks
 
 FAILURE_SECONDS = 86_400
 """How long the queue remembers a failed try; the outbox remembers the job for good."""
@@ -47,7 +46,7 @@ def _hand_over(merchant_id: int, *, now: datetime) -> None:
         # Waiting in the queue a job keeps its id, so it is not doubled at every lease. The id of
         # one whose worker died stays taken: the slot is when it may be handed over again.
         with contextlib.suppress(DuplicateJobError):
-            runtime().queue(QUEUES.get(task, "default")).enqueue(
+            runtime().queue(tasks.queue_of(task)).enqueue(
                 "jobs.relay.run",
                 kwargs={"merchant": merchant, "job": job},
                 job_id=f"{merchant}-{job}-{attempts}-{slot}",
@@ -70,7 +69,7 @@ def run(*, merchant: str, job: str) -> None:
             return
         task, arguments = owed.task, owed.arguments
     try:
-        TASKS[task](merchant_id=merchant_id, **arguments)
+        tasks.find(task)(merchant_id=merchant_id, **arguments)
     except Exception as error:
         with transaction(merchant_id) as session:
             outbox.fail(session, job_id, f"{type(error).__name__}: {error}")

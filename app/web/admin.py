@@ -30,7 +30,7 @@ from app.web import health, listing
 from app.web.invoices import told
 from app.web.page import page
 
-QUEUES = ("default", "documents")
+QUEUES = ("default", "webhooks", "documents")
 _FAILED_SHOWN = 20
 _PLATFORM = "BuffMoney"
 

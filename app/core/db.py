@@ -26,10 +26,12 @@ from sqlalchemy import (
     Numeric,
     Text,
     event,
+    literal,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import (
     DeclarativeBase,
+    LoaderCriteriaOption,
     Mapped,
     ORMExecuteState,
     Session,
@@ -136,12 +138,18 @@ def _stay_with_one_merchant(state: ORMExecuteState) -> None:
         if any(issubclass(mapper.class_, Tenant) for mapper in state.all_mappers):
             raise NoMerchant(f"{state.statement}")
         return
-    state.statement = state.statement.options(
-        with_loader_criteria(
-            Tenant,
-            lambda cls: cls.merchant_id == merchant,
-            include_aliases=True,
-        )
+    state.statement = state.statement.options(of_merchant(merchant))
+
+
+def of_merchant(merchant_id: int) -> LoaderCriteriaOption:
+    """Return the option that adds the merchant to every tenant table of a statement.
+
+    The bound value brings its type: SQLAlchemy would else take the type of the first value it
+    ever sees here, and keep that of a small one for all merchants.
+    """
+    bound = literal(merchant_id, BigInteger)
+    return with_loader_criteria(
+        Tenant, lambda model: model.merchant_id == bound, include_aliases=True
     )
 
 

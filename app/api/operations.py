@@ -27,7 +27,7 @@ from app.core.errors import Invalid, Refusal
 from app.core.idempotency import Answer
 from app.core.ids import Prefix
 from app.extensions import bound, limiter, runtime, transaction
-from app.identity import clocks, keys
+from app.identity import keys
 from app.identity.models import Merchant, Scope
 
 JSON = "application/json"
@@ -234,10 +234,9 @@ def _bearer() -> keys.Claim:
 
 def _authenticate(session: Session, claim: keys.Claim, scope: Scope) -> Call:
     real_now = clock.now()
-    key = keys.authenticate(session, claim, pepper=runtime().pepper, now=real_now)
+    key, merchant = keys.authenticate(session, claim, pepper=runtime().pepper, now=real_now)
     if scope not in key.scopes:
         raise problems.InsufficientScope(f"this key lacks the scope {scope}")
-    merchant = clocks.get_merchant(session)
     now = real_now + merchant.clock_offset
     return Call(merchant, session, bound(claim.merchant_id), now=now, real_now=real_now)
 

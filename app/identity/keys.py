@@ -64,8 +64,10 @@ def read_claim(text: str) -> Claim:
     return Claim(Mode(found["mode"]), found["prefix"], merchant_id, text)
 
 
-def authenticate(session: Session, claim: Claim, *, pepper: bytes, now: datetime) -> ApiKey:
-    """Return the key that `claim` proves to be, in a session of the merchant it names.
+def authenticate(
+    session: Session, claim: Claim, *, pepper: bytes, now: datetime
+) -> tuple[ApiKey, Merchant]:
+    """Return the key that `claim` proves to be, and its merchant, whose session this is.
 
     Raises UnknownKey. Writes down its last use, at most once a minute.
     """
@@ -75,14 +77,14 @@ def authenticate(session: Session, claim: Claim, *, pepper: bytes, now: datetime
         .join(Merchant, Merchant.merchant_id == ApiKey.merchant_id)
         .where(ApiKey.prefix == claim.prefix)
     ).one_or_none()
-    key = found[0] if found else None
     proof = digest(pepper, claim.text)
-    expected = key.secret_hash if key else b"\0" * len(proof)
-    if not same(proof, expected) or key is None or key.revoked_at is not None:
+    expected = found[0].secret_hash if found else b"\0" * len(proof)
+    if not same(proof, expected) or found is None or found[0].revoked_at is not None:
         raise UnknownKey("this API key is not valid")
+    key, merchant = found
     if key.last_used_at is None or now >= key.last_used_at + _USED_EVERY:
         _note_use(session, key, now=now)
-    return key
+    return key, merchant
 
 
 def _note_use(session: Session, key: ApiKey, *, now: datetime) -> None:

@@ -33,9 +33,10 @@ def test_a_key_proves_itself(session: Session) -> None:
     key_id, text = create(session)
 
     claim = keys.read_claim(text)
-    key = keys.authenticate(session, claim, pepper=PEPPER, now=NOON)
+    key, merchant = keys.authenticate(session, claim, pepper=PEPPER, now=NOON)
 
     assert (key.id, claim.mode, key.last_used_at) == (key_id, Mode.SANDBOX, NOON)
+    assert merchant.merchant_id == merchant_of(session)
 
 
 def test_a_revoked_key_is_refused_on_the_next_request(session: Session) -> None:

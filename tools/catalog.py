@@ -8,6 +8,7 @@ catalogue is the one these files make.
 import csv
 import io
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -16,6 +17,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import write_po
 
 ROOT = Path(__file__).resolve().parent.parent
+EVER_THE_SAME = datetime(2026, 1, 1, tzinfo=UTC)  # the same messages make the same bytes
 PARTS = ROOT / "app" / "translations" / "parts"
 TARGET = ROOT / "app" / "translations" / "zh_Hans_CN" / "LC_MESSAGES"
 METHODS = [("app/**.py", "python"), ("templates/**.html", "jinja2.ext.babel_extract")]
@@ -56,10 +58,18 @@ def translations() -> dict[str, str]:
 def build() -> tuple[bytes, bytes, list[str]]:
     """Return the catalogue as text and compiled, and the messages that have no Chinese yet."""
     known = translations()
-    catalog = Catalog(locale="zh_Hans_CN", project="BuffMoney", charset="utf-8", fuzzy=False)
+    catalog = Catalog(
+        locale="zh_Hans_CN",
+        project="BuffMoney",
+        charset="utf-8",
+        fuzzy=False,
+        creation_date=EVER_THE_SAME,
+        revision_date=EVER_THE_SAME,
+    )
     catalog.mime_headers = [("Content-Type", "text/plain; charset=utf-8")]
     missing = []
-    for message in collect():
+    # What is translated counts as said too: a widget may choose its words when it is drawn.
+    for message in sorted({*collect(), *known}):
         chinese = known.get(message, "")
         catalog.add(message, chinese)
         if not chinese:

@@ -67,6 +67,7 @@ def draft(session: Session, contract_id: int, *, now: datetime) -> Invoice | Non
     merchant = clocks.get_merchant(session)
     invoice = _insert_draft(session, contract, period, now=now)
     contracts.advance_period(contract, zone=ZoneInfo(merchant.time_zone))
+    contract.retry_at = None
     if invoice is not None:
         rated = lines.rate_usage(session, _scope(invoice))
         invoice.subtotal_minor = _subtotal(invoice, rated).minor

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.billing import collection, invoicing
@@ -22,7 +22,10 @@ from app.identity.models import Merchant
 
 CHUNK = 200
 RETRY_AFTER = timedelta(minutes=10)
-"""How long a draft that could not be finalised waits for the next attempt."""
+"""How long a contract or a draft that failed waits for the next attempt."""
+
+Now = datetime | ColumnElement[datetime]
+"""An instant, or for a question across merchants each one's own."""
 
 _ERROR_LENGTH = 2000
 
@@ -51,9 +54,9 @@ def run_due(
     """Draft and finalise everything of the merchant that is due at `now`, his time.
 
     A contract that missed several periods gets them all. One that fails is written down in the
-    run and never stops the others; a draft that fails stays a draft and is tried again after
-    RETRY_AFTER. At most `limit` invoices are drafted, and as many finalised: what is left stays
-    due. Returns the run as it ended.
+    run and never stops the others; it, or its draft, is tried again after RETRY_AFTER. At most
+    `limit` invoices are drafted, and as many finalised: what is left stays due. Returns the run
+    as it ended.
     """
     with transaction() as session:
         run = InvoiceRun(merchant_id=db.merchant_of(session), trigger=trigger, as_of=now)
@@ -75,10 +78,8 @@ def due_merchants(reader: Session, *, now: datetime) -> list[int]:
 
     Asked by the login that reads all merchants.
     """
-    theirs = now + Merchant.clock_offset
-    has_contract = exists().where(
-        Contract.merchant_id == Merchant.merchant_id, Contract.due_at <= theirs
-    )
+    theirs = literal(now) + Merchant.clock_offset
+    has_contract = exists().where(Contract.merchant_id == Merchant.merchant_id, *_is_due(theirs))
     has_draft = exists().where(
         Invoice.merchant_id == Merchant.merchant_id,
         Invoice.status == InvoiceStatus.DRAFT,
@@ -89,7 +90,7 @@ def due_merchants(reader: Session, *, now: datetime) -> list[int]:
 
 
 def _draft_due(transaction: Transaction, tally: _Tally, *, now: datetime) -> None:
-    for contract_id in _due(transaction, Contract.id, Contract.due_at <= now):
+    for contract_id in _due(transaction, Contract.id, and_(*_is_due(now))):
         try:
             while tally.left and _draft_one(transaction, contract_id, now=now):
                 tally.left -= 1
@@ -97,6 +98,9 @@ def _draft_due(transaction: Transaction, tally: _Tally, *, now: datetime) -> Non
         except Exception as error:  # noqa: BLE001  # one contract never stops the others
             tally.left -= 1
             tally.fail(show(Prefix.CONTRACT, contract_id), error)
+            with transaction() as session:
+                contract = db.get_locked(session, Contract, contract_id, noun="contract")
+                contract.retry_at = now + RETRY_AFTER
         if not tally.left:
             return
 
@@ -122,6 +126,11 @@ def _finalize_due(
         tally.left -= 1
         if not tally.left:
             return
+
+
+def _is_due(now: Now) -> list[ColumnElement[bool]]:
+    may_try = or_(Contract.retry_at.is_(None), Contract.retry_at <= now)
+    return [Contract.due_at <= now, may_try]
 
 
 def _put_off(transaction: Transaction, invoice_id: int, *, now: datetime) -> None:

@@ -80,6 +80,7 @@ class Contract(Tenant, Base):
     `anchor_on` is the date every period is counted from. `next_period_at` and `due_at` bound the
     first period not yet invoiced; a contract that has nothing left to invoice has neither. They
     are changed by `contracts.advance_period` and `contracts.end_contract` only.
+    `retry_at` puts off one whose invoice could not be drafted.
     """
 
     __tablename__ = "contracts"
@@ -108,6 +109,7 @@ class Contract(Tenant, Base):
     anchor_on: Mapped[date]
     next_period_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
+    retry_at: Mapped[datetime | None]
     status: Mapped[ContractStatus] = mapped_column(default=ContractStatus.ACTIVE)
     created_at: Mapped[datetime]
 

@@ -327,6 +327,7 @@ def upgrade() -> None:
     sa.Column('anchor_on', sa.Date(), nullable=False),
     sa.Column('next_period_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('due_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('retry_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('status', sa.Enum('active', 'ended', name='contractstatus', native_enum=False, length=32), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.CheckConstraint("status IN ('active', 'ended')", name=op.f('ck_contracts_status')),

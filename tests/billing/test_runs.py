@@ -189,6 +189,22 @@ def test_one_contract_that_fails_does_not_stop_the_others(transaction: Transacti
     assert "LineTooLarge" in result.last_error
 
 
+def test_a_contract_that_fails_is_left_alone_for_a_while(
+    transaction: Transaction, reader: Engine
+) -> None:
+    with transaction() as session:
+        merchant_id = merchant_of(session)
+        make = Make(session)
+        poisoned = sold(make, {"model": "standard", "unit_price": "1000000"})
+        use(session, poisoned, "10000001")
+    assert run(transaction).failed == 1
+
+    soon, later = NOON + timedelta(minutes=9), NOON + timedelta(minutes=10)
+
+    assert merchant_id not in due(reader, now=soon)
+    assert merchant_id in due(reader, now=later)
+
+
 def test_a_limited_run_leaves_the_rest_due(transaction: Transaction) -> None:
     with transaction() as session:
         make = Make(session)

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -47,7 +48,7 @@ def locked(path: Path) -> Iterator[IO[str]]:
         yield file
 
 
-class Service:
+class Service(ABC):
     """A server of our own: one child process, reached over a unix socket."""
 
     name: ClassVar[str]
@@ -120,13 +121,13 @@ class Service:
     def _log_tail(self) -> str:
         return self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
 
+    @abstractmethod
     def is_ready(self) -> bool:
         """Return whether the server answers a real question."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self) -> str:
         """Start the server unless it runs already and return its URL. Raises EmbeddedError."""
-        raise NotImplementedError
 
 
 def command_of(pid: int) -> str:

@@ -64,7 +64,3 @@ def digest(pepper: bytes, text: str) -> bytes:
 def same(left: bytes, right: bytes) -> bool:
     """Compare two digests in constant time."""
     return hmac.compare_digest(left, right)
-
-
-def sha256_hex(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -161,6 +161,8 @@ def test_a_closed_order_closes_again(wechat: Wechat, stub: Stub) -> None:
 
     wechat.close(ORDER, now=WECHAT_NOW)
 
+    assert len(stub.seen) == 1
+
 
 UNBELIEVABLE = {
     "no signature": Reply(200, CODE_BODY),

@@ -236,6 +236,8 @@ def test_contracts_may_meet_on_a_day(session: Session, version: RateCardVersion)
     create(session, version, customer_id=july.customer_id, starts_on=date(2026, 8, 1))
     create(session, version, customer_id=july.customer_id, ends_on=date(2026, 7, 1))
 
+    assert len(queries.contracts_of(session, [july.customer_id])) == 3
+
 
 def test_contracts_on_other_metrics_run_side_by_side(
     session: Session, make: Make, version: RateCardVersion
@@ -244,12 +246,15 @@ def test_contracts_on_other_metrics_run_side_by_side(
 
     create(session, make.priced_at(make.metric(), "1"), customer_id=first.customer_id)
 
+    assert len(queries.contracts_of(session, [first.customer_id])) == 2
+
 
 def test_other_customers_may_have_the_same_contract(
     session: Session, version: RateCardVersion
 ) -> None:
-    create(session, version)
-    create(session, version)
+    one, other = create(session, version), create(session, version)
+
+    assert one.customer_id != other.customer_id
 
 
 def test_of_overlapping_contracts_made_at_once_one_is_made(transaction: Transaction) -> None:

@@ -111,7 +111,12 @@ def test_a_leftover_server_is_stopped_before_ours_starts(folder: Path, server: P
 
 
 def test_a_folder_without_a_server_has_no_leftover(folder: Path) -> None:
-    Postgres(folder, SMALL).end_leftover()
+    nothing = Postgres(folder, SMALL)
+
+    nothing.end_leftover()
+
+    assert nothing.process is None
+    assert not nothing.is_ready()
 
 
 def test_data_of_another_version_is_refused_and_left_as_it_is(

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -127,13 +128,16 @@ class Product:
 
 
 def free_port() -> int:
-    """Return a port that is free, with the two after it: the simulator's and the demo's."""
+    """Return a port that is free, with the two after it: the simulator's and the demo's.
+
+    It is below those that the system gives to whoever connects: while a test has the product
+    stopped, nobody else's connection may sit on its port.
+    """
     while True:
+        port = random.randrange(10_000, 32_000)  # noqa: S311  # no secret
         with contextlib.ExitStack() as held, contextlib.suppress(OSError):
-            first = held.enter_context(socket.create_server(("127.0.0.1", 0)))
-            port: int = first.getsockname()[1]
-            for after in (1, 2):
-                held.enter_context(socket.create_server(("127.0.0.1", port + after)))
+            for wanted in range(port, port + 3):
+                held.enter_context(socket.create_server(("127.0.0.1", wanted)))
             return port
 
 

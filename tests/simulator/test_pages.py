@@ -24,6 +24,7 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 
 def check(page: Page) -> None:
+    page.wait_for_load_state()  # what the test waited for may stand on a page still loading
     page.evaluate(AXE.read_text())
     found = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
     assert [violation["id"] for violation in found["violations"]] == []
@@ -46,11 +47,13 @@ def test_a_payer_fails_leaves_comes_back_and_pays(
     check(page)
     page.get_by_label("What the code says").fill(code)
     page.get_by_role("button", name="Scan").click()
+    page.get_by_role("button", name="Let it fail").wait_for()
     check(page)
     page.get_by_role("button", name="Let it fail").click()
     page.get_by_role("alert").wait_for()
     check(page)
     page.get_by_role("button", name="Leave").click()
+    page.get_by_role("link", name="Back to paying").wait_for()
     check(page)
     page.get_by_role("link", name="Back to paying").click()
     page.get_by_role("button", name="Pay").click()

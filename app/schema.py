@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, pool
 
+from app.audit import models as audit
 from app.billing import models as billing
 from app.config import ROOT, Settings
 from app.core import idempotency, outbox
@@ -30,6 +31,7 @@ from app.webhooks import models as webhooks
 MODELS = (
     outbox,
     idempotency,
+    audit,
     identity,
     mail,
     documents,

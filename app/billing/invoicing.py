@@ -195,6 +195,8 @@ def _write_lines(session: Session, invoice: Invoice, rated: Sequence[Line]) -> N
             merchant_id=invoice.merchant_id,
             invoice_id=invoice.id,
             position=position,
+            period_from=invoice.period_from,
+            period_to=invoice.period_to,
             metric_id=line.metric.id,
             metric_code=line.metric.code,
             description=line.metric.name,

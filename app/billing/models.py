@@ -25,6 +25,7 @@ from app.core.states import Machine
 
 class InvoiceKind(StrEnum):
     USAGE = "usage"
+    LATE = "late"  # usage that came late, of a contract that has no next invoice
 
 
 class InvoiceStatus(StrEnum):
@@ -160,6 +161,7 @@ class Invoice(Tenant, Base):
     rate_card_sha256: Mapped[str]
     link_secret: Mapped[str]
     created_at: Mapped[datetime]
+    drafted_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     finalize_at: Mapped[datetime]
     finalized_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
@@ -191,10 +193,19 @@ class Invoice(Tenant, Base):
         return Money(self.settlement_minor, self.settlement_currency)
 
 
-class InvoiceLine(Tenant, Base):
-    """One metric of an invoice; `tiers` shows which tier took how much, in exact minor units.
+class LineKind(StrEnum):
+    USAGE = "usage"
+    LATE = "late"  # what usage of an earlier period adds to what was billed for it
+    COMMITMENT = "commitment"  # what is missing to the committed minimum
 
-    Usage without a price is a line of zero that `is_priced` tells apart: the bucket `unpriced`.
+
+class InvoiceLine(Tenant, Base):
+    """One part of one metric's price; `tiers` shows which tier took how much, in minor units.
+
+    `part` says which: `{}` the default price, `{"filter": 0}` the first filter of the price,
+    `{"group": {"region": "cn"}}` one of its groups. `period_from` and `period_to`, exclusive, are
+    the days whose usage it is about. Usage without a price is a line of zero that `is_priced`
+    tells apart: the bucket `unpriced`. A commitment has no metric.
     """
 
     __tablename__ = "invoice_lines"
@@ -202,12 +213,18 @@ class InvoiceLine(Tenant, Base):
         ForeignKeyConstraint(
             ["merchant_id", "invoice_id"], ["invoices.merchant_id", "invoices.id"]
         ),
+        one_of("kind", LineKind),
+        CheckConstraint("(kind = 'commitment') = (metric_id IS NULL)", name="metric_id"),
         {"info": {"scale": "tenant"}},
     )
 
     invoice_id: Mapped[int] = mapped_column(primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
-    metric_id: Mapped[int]
+    kind: Mapped[LineKind] = mapped_column(server_default=LineKind.USAGE.value)
+    part: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    period_from: Mapped[date]
+    period_to: Mapped[date]
+    metric_id: Mapped[int | None]
     metric_code: Mapped[str]
     description: Mapped[str]
     unit: Mapped[str]
@@ -253,3 +270,94 @@ class InvoiceRun(Tenant, Base):
     finalized: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str | None]
+
+
+class ReplayStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class ReplayEvent(StrEnum):
+    START = "start"
+    FINISH = "finish"
+    FAIL = "fail"
+
+
+REPLAY = Machine(
+    "price replay",
+    moves={
+        (ReplayStatus.QUEUED, ReplayEvent.START): ReplayStatus.RUNNING,
+        (ReplayStatus.RUNNING, ReplayEvent.FINISH): ReplayStatus.DONE,
+        (ReplayStatus.QUEUED, ReplayEvent.FAIL): ReplayStatus.FAILED,
+        (ReplayStatus.RUNNING, ReplayEvent.FAIL): ReplayStatus.FAILED,
+    },
+    repeats=frozenset(
+        {
+            (ReplayStatus.RUNNING, ReplayEvent.START),  # its worker died: another goes on
+            (ReplayStatus.DONE, ReplayEvent.FINISH),
+        }
+    ),
+)
+
+
+class PriceReplay(Tenant, Base):
+    """A period's real usage rated at prices that are not published yet, beside what it cost.
+
+    `content` is a copy of the draft, and `sha256` its hash: a draft that changed since was not
+    replayed. `done` of `total` contracts have their row.
+    """
+
+    __tablename__ = "price_replays"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["merchant_id", "rate_card_id"], ["rate_cards.merchant_id", "rate_cards.id"]
+        ),
+        CheckConstraint("period_to > period_from", name="period"),
+        one_of("status", ReplayStatus),
+        Index("ix_price_replays_rate_card_id", "merchant_id", "rate_card_id", "id"),
+        {"info": {"scale": "tenant"}},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, default=new_id)
+    rate_card_id: Mapped[int]
+    content: Mapped[dict[str, Any]]
+    sha256: Mapped[str]
+    period_from: Mapped[date]
+    period_to: Mapped[date]
+    status: Mapped[ReplayStatus] = mapped_column(default=ReplayStatus.QUEUED)
+    total: Mapped[int] = mapped_column(default=0)
+    done: Mapped[int] = mapped_column(default=0)
+    events: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class PriceReplayRow(Tenant, Base):
+    """One contract of a replay: what it comes to at its own prices, and at the draft's.
+
+    `crossings` names the metrics whose quantity ends in another tier: metric, tier before, tier
+    after. `problem` says why a contract could not be rated at the draft, such as a currency that
+    the draft has no prices in.
+    """
+
+    __tablename__ = "price_replay_rows"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["merchant_id", "replay_id"], ["price_replays.merchant_id", "price_replays.id"]
+        ),
+        {"info": {"scale": "tenant"}},
+    )
+
+    replay_id: Mapped[int] = mapped_column(primary_key=True)
+    contract_id: Mapped[int] = mapped_column(primary_key=True)
+    customer_id: Mapped[int]
+    currency: Mapped[Currency]
+    current_minor: Mapped[int]
+    draft_minor: Mapped[int]
+    events: Mapped[int]
+    crossings: Mapped[list[Any]]
+    problem: Mapped[str | None]

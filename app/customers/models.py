@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Tenant, one_of
@@ -80,7 +80,10 @@ class Contract(Tenant, Base):
     `anchor_on` is the date every period is counted from. `next_period_at` and `due_at` bound the
     first period not yet invoiced; a contract that has nothing left to invoice has neither. They
     are changed by `contracts.advance_period` and `contracts.end_contract` only.
-    `retry_at` puts off one whose invoice could not be drafted.
+    `retry_at` puts off one whose invoice could not be drafted. `billed_to` is the end of the last
+    period whose invoice is out; `late_from` the first local day of usage that came after its
+    invoice and is not billed yet. `next_version_id` replaces the version with the first period
+    that starts on or after `next_version_on`.
     """
 
     __tablename__ = "contracts"
@@ -92,10 +95,25 @@ class Contract(Tenant, Base):
             ["merchant_id", "rate_card_version_id"],
             ["rate_card_versions.merchant_id", "rate_card_versions.id"],
         ),
+        ForeignKeyConstraint(
+            ["merchant_id", "next_version_id"],
+            ["rate_card_versions.merchant_id", "rate_card_versions.id"],
+            name="fk_contracts_next_version",
+        ),
         CheckConstraint("ends_on IS NULL OR ends_on >= starts_on", name="dates"),
+        CheckConstraint(
+            "(next_version_id IS NULL) = (next_version_on IS NULL)", name="next_version"
+        ),
         one_of("status", ContractStatus),
         Index("ix_contracts_customer_id", "merchant_id", "customer_id"),
         Index("ix_contracts_due_at", "merchant_id", "due_at"),
+        Index("ix_contracts_rate_card_version", "merchant_id", "rate_card_version_id"),
+        Index(
+            "ix_contracts_late_from",
+            "merchant_id",
+            "late_from",
+            postgresql_where=text("late_from IS NOT NULL"),
+        ),
         {"info": {"scale": "tenant"}},
     )
 
@@ -110,6 +128,10 @@ class Contract(Tenant, Base):
     next_period_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
     retry_at: Mapped[datetime | None]
+    billed_to: Mapped[datetime | None]
+    late_from: Mapped[date | None]
+    next_version_id: Mapped[int | None]
+    next_version_on: Mapped[date | None]
     status: Mapped[ContractStatus] = mapped_column(default=ContractStatus.ACTIVE)
     created_at: Mapped[datetime]
 

@@ -4,19 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, localcontext
-from enum import StrEnum
 
 from app.core.decimals import EXACT
+from app.pricing.models import Aggregation
 
 ZERO = Decimal(0)
-
-
-class Aggregation(StrEnum):
-    SUM = "sum"
-    COUNT = "count"  # how many readings, whatever their quantity
-    MAX = "max"
-    LAST = "last"  # the newest by the time it happened, not by the time it arrived
-    UNIQUE_COUNT = "unique_count"  # how many different keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +41,8 @@ def aggregate(aggregation: Aggregation, readings: Iterable[Reading]) -> Decimal:
             return newest.quantity if newest else ZERO
         case Aggregation.UNIQUE_COUNT:
             return Decimal(len({reading.key for reading in readings}))
+        case Aggregation.WEIGHTED_SUM:
+            raise NotImplementedError
 
 
 def _happened(reading: Reading) -> tuple[datetime, int]:

@@ -54,7 +54,7 @@ WITH fresh AS (
     FROM fresh
    GROUP BY customer_id, metric_id, day
    ORDER BY customer_id, metric_id, day
-  ON CONFLICT (merchant_id, customer_id, metric_id, day) DO UPDATE SET
+  ON CONFLICT (merchant_id, customer_id, metric_id, day, series_id) DO UPDATE SET
     quantity = rollup.quantity + excluded.quantity,
     events = rollup.events + excluded.events,
     maximum = greatest(rollup.maximum, excluded.maximum),

@@ -20,6 +20,9 @@ BUILT_IN = (
 )
 """Code, name, unit and aggregation of the metrics every merchant has."""
 
+BUILT_IN_DIMENSIONS = ("model", "region", "tier")
+"""What the built-in metrics are told apart by, with any value, until the merchant says else."""
+
 
 class MetricCodeTaken(Conflict):
     code = "metric_code_taken"
@@ -38,6 +41,7 @@ def make_built_in(session: Session, *, now: datetime) -> None:
             "name": name,
             "unit": unit,
             "aggregation": aggregation,
+            "dimensions": dict.fromkeys(BUILT_IN_DIMENSIONS),
             "is_built_in": True,
             "created_at": now,
         }

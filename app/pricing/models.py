@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Tenant, one_of
@@ -43,10 +43,14 @@ def moved(status: CatalogStatus, event: CatalogEvent) -> CatalogStatus:
 
 
 class Aggregation(StrEnum):
+    """What a period's readings of a metric come to."""
+
     SUM = "sum"
-    COUNT = "count"
+    COUNT = "count"  # how many readings, whatever their quantity
     MAX = "max"
-    LAST = "last"
+    LAST = "last"  # the newest by the time it happened, not by the time it arrived
+    UNIQUE_COUNT = "unique_count"  # how many different values of one dimension, or quantities
+    WEIGHTED_SUM = "weighted_sum"  # the running total, averaged over the time of the period
 
 
 class Product(Tenant, Base):
@@ -66,13 +70,19 @@ class Product(Tenant, Base):
 
 
 class Metric(Tenant, Base):
-    """What is measured. Five are built in and made with the merchant."""
+    """What is measured. Five are built in and made with the merchant.
+
+    `dimensions` declares the names that usage is told apart by, each with the values it may
+    have, or null for any. `unique_by` is the dimension whose values `unique_count` counts; null
+    is the quantity itself.
+    """
 
     __tablename__ = "metrics"
     __table_args__ = (
         UniqueConstraint("merchant_id", "code"),
         one_of("status", CatalogStatus),
         one_of("aggregation", Aggregation),
+        CheckConstraint("unique_by IS NULL OR aggregation = 'unique_count'", name="unique_by"),
         {"info": {"scale": "tenant"}},
     )
 
@@ -81,6 +91,8 @@ class Metric(Tenant, Base):
     name: Mapped[str]
     unit: Mapped[str]
     aggregation: Mapped[Aggregation]
+    dimensions: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    unique_by: Mapped[str | None]
     is_built_in: Mapped[bool] = mapped_column(default=False)
     status: Mapped[CatalogStatus] = mapped_column(default=CatalogStatus.ACTIVE)
     created_at: Mapped[datetime]
@@ -133,3 +145,24 @@ class RateCardVersion(Tenant, Base):
     content: Mapped[dict[str, Any]]
     sha256: Mapped[str]
     published_at: Mapped[datetime]
+
+
+class RateCardDraft(Tenant, Base):
+    """The next edition of a rate card while it is written: at most one, always valid in itself.
+
+    `based_on` is the version it was begun from. Publishing it makes the next version.
+    """
+
+    __tablename__ = "rate_card_drafts"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["merchant_id", "rate_card_id"], ["rate_cards.merchant_id", "rate_cards.id"]
+        ),
+        {"info": {"scale": "tenant"}},
+    )
+
+    rate_card_id: Mapped[int] = mapped_column(primary_key=True)
+    content: Mapped[dict[str, Any]]
+    based_on: Mapped[int | None]
+    updated_at: Mapped[datetime]
+    updated_by: Mapped[str]

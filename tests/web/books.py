@@ -37,6 +37,8 @@ def issued(engine: Engine, browser: Browser, **columns: Any) -> str:
                 merchant_id=browser.merchant_id,
                 invoice_id=invoice.id,
                 position=1,
+                period_from=invoice.period_from,
+                period_to=invoice.period_to,
                 metric_id=1,
                 metric_code="agent_runs",
                 description="Agent runs",

@@ -11,6 +11,7 @@ from app.api.v1 import (
     rate_cards,
     sandbox,
     usage,
+    usage_reads,
     webhooks,
 )
 from app.api.v1.base import API
@@ -30,5 +31,6 @@ __all__ = [
     "sandbox",
     "spec",
     "usage",
+    "usage_reads",
     "webhooks",
 ]

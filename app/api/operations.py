@@ -21,6 +21,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from app.api import problems
+from app.audit.models import ActorKind
+from app.audit.recording import Actor
 from app.core import clock, idempotency, ids
 from app.core.db import Transaction
 from app.core.errors import Invalid, Refusal
@@ -52,13 +54,14 @@ class InvalidIdempotencyKey(Invalid):
 
 @dataclass(frozen=True)
 class Call:
-    """One authenticated call: whose it is, when it is for that merchant, and where to work.
+    """One authenticated call: whose it is, by which key, when for that merchant, where to work.
 
     `now` is the merchant's time, `real_now` everybody's. A flow works through `transaction`; its
     `session` is closed.
     """
 
     merchant: Merchant
+    actor: Actor
     session: Session
     transaction: Transaction
     now: datetime
@@ -237,8 +240,14 @@ def _authenticate(session: Session, claim: keys.Claim, scope: Scope) -> Call:
     key, merchant = keys.authenticate(session, claim, pepper=runtime().pepper, now=real_now)
     if scope not in key.scopes:
         raise problems.InsufficientScope(f"this key lacks the scope {scope}")
-    now = real_now + merchant.clock_offset
-    return Call(merchant, session, bound(claim.merchant_id), now=now, real_now=real_now)
+    return Call(
+        merchant=merchant,
+        actor=Actor(ActorKind.API_KEY, key.id, key.name),
+        session=session,
+        transaction=bound(claim.merchant_id),
+        now=real_now + merchant.clock_offset,
+        real_now=real_now,
+    )
 
 
 def _idempotency_key(operation: Operation) -> str | None:

@@ -14,6 +14,8 @@ from flask import Flask, abort, g, redirect, request, session, url_for
 from flask_login import UserMixin, current_user, login_user, logout_user
 from werkzeug.wrappers import Response
 
+from app.audit.models import ActorKind
+from app.audit.recording import Actor
 from app.core import clock
 from app.extensions import csrf, login, runtime, transaction
 from app.identity import accounts, clocks
@@ -87,6 +89,12 @@ def now() -> datetime:
     if "now" not in g:
         g.now = clock.now() + g.merchant.clock_offset
     return cast("datetime", g.now)
+
+
+def actor() -> Actor:
+    """Return who is at the browser, as what he does is written down."""
+    who = cast("BrowserUser", current_user).who
+    return Actor(ActorKind.USER, who.user_id, who.email)
 
 
 def sign_in(user: User, merchant_id: int | None) -> None:

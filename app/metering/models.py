@@ -53,6 +53,13 @@ class UsageEvent(Tenant, Base):
             postgresql_using="brin",
             postgresql_with={"autosummarize": "on", "pages_per_range": "32"},
         ),
+        # Holds corrections only: the other events, nearly all, cost it nothing.
+        Index(
+            "ix_usage_events_corrects",
+            "merchant_id",
+            "corrects",
+            postgresql_where=text("corrects IS NOT NULL"),
+        ),
         {"info": {"scale": "tenant"}},
     )
 
@@ -224,6 +231,27 @@ class DeadEvent(Tenant, Base):
     last_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     resolved_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
+
+
+class DeadReplay(Tenant, Base):
+    """The merchant's last replay of many dead events: which ones, and how far it is.
+
+    It tries the events up to `up_to_id` that waited when it began, in the order they came;
+    `after_id` is the last one tried. No reason, or no name, means every one.
+    """
+
+    __tablename__ = "dead_replays"
+    __table_args__ = ({"info": {"scale": "tenant"}},)
+
+    reason: Mapped[DeadReason | None]
+    name: Mapped[str]
+    after_id: Mapped[int]
+    up_to_id: Mapped[int]
+    total: Mapped[int]
+    tried: Mapped[int]
+    taken: Mapped[int]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
 
 
 class IngestTally(Tenant, Base):

@@ -41,6 +41,7 @@ def change_events() -> None:
     op.drop_index('ix_usage_events_customer_id', 'usage_events')
     op.create_index('ix_usage_events_customer', 'usage_events', ['merchant_id', 'customer_id', 'occurred_at', 'id'])
     op.create_index('ix_usage_events_arrival', 'usage_events', ['id', 'received_at'], postgresql_using='brin', postgresql_with={'autosummarize': 'on', 'pages_per_range': '32'})
+    op.create_index('ix_usage_events_corrects', 'usage_events', ['merchant_id', 'corrects'], postgresql_where=sa.text('corrects IS NOT NULL'))
 
 
 def add_series() -> None:
@@ -120,6 +121,20 @@ def add_what_was_not_counted() -> None:
     info={'scale': 'tenant'}
     )
     op.create_index('ix_dead_events_status', 'dead_events', ['merchant_id', 'status', 'id'])
+    op.create_table('dead_replays',
+    sa.Column('merchant_id', sa.BigInteger(), nullable=False),
+    sa.Column('reason', sa.Enum('unknown_customer', 'unknown_metric', 'no_contract', name='deadreason', native_enum=False, length=32), nullable=True),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('after_id', sa.BigInteger(), nullable=False),
+    sa.Column('up_to_id', sa.BigInteger(), nullable=False),
+    sa.Column('total', sa.BigInteger(), nullable=False),
+    sa.Column('tried', sa.BigInteger(), nullable=False),
+    sa.Column('taken', sa.BigInteger(), nullable=False),
+    sa.Column('started_at', _TIME, nullable=False),
+    sa.Column('ended_at', _TIME, nullable=True),
+    sa.PrimaryKeyConstraint('merchant_id', name=op.f('pk_dead_replays')),
+    info={'scale': 'tenant'}
+    )
     op.create_table('ingest_tallies',
     sa.Column('merchant_id', sa.BigInteger(), nullable=False),
     sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -269,7 +284,7 @@ def add_audit() -> None:
 def close_the_tables() -> None:
     for table in ("usage_days", "usage_refreshes", "rate_card_drafts", "price_replay_rows"):
         tenant(table, grants="SELECT, INSERT, UPDATE, DELETE")
-    for table in ("dead_events", "price_replays"):
+    for table in ("dead_events", "dead_replays", "price_replays"):
         tenant(table)
     for table in ("usage_series", "usage_voids", "ingest_tallies", "audit_entries"):
         tenant(table, grants="SELECT, INSERT")

@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
+from app.audit.models import ActorKind
+from app.audit.recording import Actor
 from app.core.db import Tenant, merchant_of
 from app.core.ids import new_merchant_id
 from app.core.money import Currency, Money
@@ -16,6 +18,9 @@ from app.pricing.models import Aggregation, Metric, Product, RateCard, RateCardV
 Row = TypeVar("Row", bound=Tenant)
 NOON = datetime(2026, 6, 2, 4, 0, tzinfo=UTC)
 """Noon in Shanghai, on the second of June: May is over and its grace has passed."""
+
+ADA = Actor(ActorKind.USER, 7, "ada@lumen.example")
+"""Who does what tests have done."""
 
 
 def cny(minor: int) -> Money:

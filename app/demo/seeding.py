@@ -14,6 +14,7 @@ import httpx
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.audit.recording import SYSTEM
 from app.billing import collection, runs
 from app.billing.models import Invoice, InvoiceStatus, RunTrigger
 from app.channels.base import ChannelName
@@ -108,6 +109,7 @@ def _sell(session: Session, company: Company, *, today: date, now: datetime) -> 
         code="standard",
         name="Standard",
         content={"currencies": {company.sells_in.value: company.prices}},
+        actor=SYSTEM,
         now=now,
     )
     for buyer in company.buyers:

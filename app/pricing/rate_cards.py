@@ -6,10 +6,14 @@ from typing import Any
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.audit import recording
+from app.audit.recording import Actor, Change
 from app.core import db
 from app.core.errors import Conflict
+from app.core.ids import Prefix, show
 from app.core.text import clean_code, clean_name
 from app.pricing import queries
+from app.pricing.differences import NOTHING, differences
 from app.pricing.models import (
     CatalogEvent,
     CatalogStatus,
@@ -19,6 +23,9 @@ from app.pricing.models import (
     moved,
 )
 from app.pricing.price_sets import content_sha256, dump_content, parse_content
+
+PUBLISH = "rate_card.publish"
+"""The deed, as audit entries name it; their subject is the rate card."""
 
 
 class RateCardCodeTaken(Conflict):
@@ -38,7 +45,14 @@ class ProductArchived(Conflict):
 
 
 def create_rate_card(
-    session: Session, *, product_id: int, code: str, name: str, content: object, now: datetime
+    session: Session,
+    *,
+    product_id: int,
+    code: str,
+    name: str,
+    content: object,
+    actor: Actor,
+    now: datetime,
 ) -> RateCardVersion:
     """Add a rate card to a product on sale and publish its version 1.
 
@@ -54,35 +68,34 @@ def create_rate_card(
         name=clean_name(name, path="name"),
         created_at=now,
     )
-    stored = _read_content(session, content)
+    stored = read_content(session, content)
     free = statement.on_conflict_do_nothing(index_elements=["merchant_id", "code"])
     card: RateCard | None = session.scalar(free.returning(RateCard))
     if card is None:
         raise RateCardCodeTaken(f"there is a rate card {code} already")
-    return _publish(session, card, stored, number=1, now=now)
+    return _publish(session, card, stored, before=None, actor=actor, now=now)
 
 
 def publish_version(
-    session: Session, rate_card_id: int, *, content: object, now: datetime
+    session: Session, rate_card_id: int, *, content: object, actor: Actor, now: datetime
 ) -> RateCardVersion:
     """Publish the next version; contracts stay on the version they were made with.
 
-    Locks the rate card, so that two publishers get two numbers. Raises NotFound, Invalid,
-    RateCardArchived, and RateCardUnchanged when the current version says the same.
+    Locks the rate card, so that two publishers get two numbers. Writes down who did it and what
+    changed. Raises NotFound, Invalid, RateCardArchived, and RateCardUnchanged when the current
+    version says the same.
     """
-    card = db.get_locked(session, RateCard, rate_card_id, noun="rate card")
-    if card.status is CatalogStatus.ARCHIVED:
-        raise RateCardArchived(f"{card.code} is archived")
-    stored = _read_content(session, content)
+    card = lock_on_sale(session, rate_card_id)
+    stored = read_content(session, content)
     current = queries.current_version(session, card.id)
     if current.sha256 == content_sha256(stored):
         raise RateCardUnchanged(f"version {current.number} of {card.code} says the same")
-    return _publish(session, card, stored, number=current.number + 1, now=now)
+    return _publish(session, card, stored, before=current, actor=actor, now=now)
 
 
 def rename_rate_card(session: Session, rate_card_id: int, *, name: str) -> RateCard:
     """Change the name; the code stays for ever. Raises NotFound and Invalid."""
-    card = db.get_locked(session, RateCard, rate_card_id, noun="rate card")
+    card = lock_rate_card(session, rate_card_id)
     card.name = clean_name(name, path="name")
     return card
 
@@ -100,29 +113,70 @@ def restore_rate_card(session: Session, rate_card_id: int) -> RateCard:
     return _move(session, rate_card_id, CatalogEvent.RESTORE)
 
 
-def _move(session: Session, rate_card_id: int, event: CatalogEvent) -> RateCard:
-    card = db.get_locked(session, RateCard, rate_card_id, noun="rate card")
-    card.status = moved(card.status, event)
+def lock_rate_card(session: Session, rate_card_id: int) -> RateCard:
+    """Lock the rate card, its draft and the numbers of its versions. Raises NotFound."""
+    return db.get_locked(session, RateCard, rate_card_id, noun="rate card")
+
+
+def lock_on_sale(session: Session, rate_card_id: int) -> RateCard:
+    """Lock a rate card that may get a version. Raises NotFound and RateCardArchived."""
+    card = lock_rate_card(session, rate_card_id)
+    if card.status is CatalogStatus.ARCHIVED:
+        raise RateCardArchived(f"{card.code} is archived")
     return card
 
 
-def _read_content(session: Session, content: object) -> dict[str, Any]:
-    """Return what will be stored: the same prices, in the one form they are written in."""
+def read_content(session: Session, content: object) -> dict[str, Any]:
+    """Return what will be stored: the same prices, in the one form they are written in.
+
+    Raises Invalid with the path of what is wrong.
+    """
     codes = queries.active_metric_codes(session)
     return dump_content(parse_content(content, metric_codes=codes))
 
 
+def _move(session: Session, rate_card_id: int, event: CatalogEvent) -> RateCard:
+    card = lock_rate_card(session, rate_card_id)
+    card.status = moved(card.status, event)
+    return card
+
+
 def _publish(
-    session: Session, card: RateCard, content: dict[str, Any], *, number: int, now: datetime
+    session: Session,
+    card: RateCard,
+    content: dict[str, Any],
+    *,
+    before: RateCardVersion | None,
+    actor: Actor,
+    now: datetime,
 ) -> RateCardVersion:
     version = RateCardVersion(
         merchant_id=card.merchant_id,
         rate_card_id=card.id,
-        number=number,
+        number=before.number + 1 if before else 1,
         content=content,
         sha256=content_sha256(content),
         published_at=now,
     )
     session.add(version)
     session.flush()  # a contract's foreign key needs the row
+    recording.record(
+        session,
+        actor,
+        PUBLISH,
+        subject=show(Prefix.RATE_CARD, card.id),
+        change=_change(before, version),
+        now=now,
+    )
     return version
+
+
+def _change(before: RateCardVersion | None, after: RateCardVersion) -> Change:
+    """Return what a version changes: its number, and of its prices only what differs."""
+    found = differences(before.content if before else NOTHING, after.content)
+    old = {one.path: one.before for one in found if one.before is not None}
+    new = {one.path: one.after for one in found if one.after is not None}
+    return Change(
+        before={"version": before.number, "prices": old} if before else {},
+        after={"version": after.number, "sha256": after.sha256, "prices": new},
+    )

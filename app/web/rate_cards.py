@@ -52,6 +52,7 @@ def create(product_id: str) -> Response:
                 session,
                 product_id=read(Prefix.PRODUCT, product_id),
                 content=prices.content(),
+                actor=access.actor(),
                 now=access.now(),
                 **form.values,
             )
@@ -77,7 +78,11 @@ def publish(rate_card_id: str) -> Response:
         with transaction(g.merchant_id) as session:
             card_id = read(Prefix.RATE_CARD, rate_card_id)
             version = rate_cards.publish_version(
-                session, card_id, content=prices.content(), now=access.now()
+                session,
+                card_id,
+                content=prices.content(),
+                actor=access.actor(),
+                now=access.now(),
             )
     except Refusal as refusal:
         return _edit_page(rate_card_id, prices.refuse(refusal), status=422)

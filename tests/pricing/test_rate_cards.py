@@ -7,12 +7,14 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
+from app.audit.queries import list_entries
 from app.core.db import Transaction, begin
 from app.core.errors import NotFound
+from app.core.ids import Prefix, show
 from app.pricing import queries, rate_cards
 from app.pricing.models import CatalogStatus, RateCard, RateCardVersion
 from app.pricing.price_sets import InvalidContent, content_sha256
-from tests.make import NOON, Make
+from tests.make import ADA, NOON, Make
 from tests.pricing.races import race
 
 
@@ -28,6 +30,7 @@ def create(session: Session, product_id: int, unit_price: str = "1") -> RateCard
         code="standard",
         name="Standard",
         content=priced(unit_price),
+        actor=ADA,
         now=NOON,
     )
 
@@ -49,7 +52,7 @@ def test_making_a_rate_card_publishes_version_1(session: Session, card: RateCard
 
 
 def test_publishing_makes_the_next_version_current(session: Session, card: RateCard) -> None:
-    second = rate_cards.publish_version(session, card.id, content=priced("2"), now=NOON)
+    second = rate_cards.publish_version(session, card.id, content=priced("2"), actor=ADA, now=NOON)
 
     assert second.number == 2
     assert queries.current_version(session, card.id) is second
@@ -57,17 +60,36 @@ def test_publishing_makes_the_next_version_current(session: Session, card: RateC
     assert queries.get_version(session, second.id) is second
 
 
+def test_who_published_what_is_written_down(session: Session, card: RateCard) -> None:
+    second = rate_cards.publish_version(session, card.id, content=priced("2"), actor=ADA, now=NOON)
+
+    published, created = list_entries(session, subject=show(Prefix.RATE_CARD, card.id)).rows
+    assert (published.action, published.actor_name, published.at) == (
+        "rate_card.publish",
+        "ada@lumen.example",
+        NOON,
+    )
+    assert published.before == {"version": 1, "prices": {"USD.agent_runs.unit_price": "1"}}
+    assert published.after == {
+        "version": 2,
+        "sha256": second.sha256,
+        "prices": {"USD.agent_runs.unit_price": "2"},
+    }
+    assert created.before == {}
+    assert created.after["prices"] == {"USD.agent_runs": {"model": "standard", "unit_price": "1"}}
+
+
 def test_publishing_the_same_prices_is_refused(session: Session, card: RateCard) -> None:
     with pytest.raises(rate_cards.RateCardUnchanged) as refused:
-        rate_cards.publish_version(session, card.id, content=priced("1.00"), now=NOON)
+        rate_cards.publish_version(session, card.id, content=priced("1.00"), actor=ADA, now=NOON)
 
     assert refused.value.code == "rate_card_unchanged"
 
 
 def test_prices_of_an_older_version_may_come_back(session: Session, card: RateCard) -> None:
-    rate_cards.publish_version(session, card.id, content=priced("2"), now=NOON)
+    rate_cards.publish_version(session, card.id, content=priced("2"), actor=ADA, now=NOON)
 
-    third = rate_cards.publish_version(session, card.id, content=priced("1"), now=NOON)
+    third = rate_cards.publish_version(session, card.id, content=priced("1"), actor=ADA, now=NOON)
 
     assert third.number == 3
 
@@ -80,7 +102,9 @@ def test_versions_published_at_once_are_numbered_without_gap(transaction: Transa
 
     def publish(session: Session, runner: int) -> int:
         content = priced(f"{runner + 2}")
-        return rate_cards.publish_version(session, card_id, content=content, now=NOON).number
+        return rate_cards.publish_version(
+            session, card_id, content=content, actor=ADA, now=NOON
+        ).number
 
     numbers, refused = race(transaction, publish)
 
@@ -95,7 +119,9 @@ def test_one_edition_published_at_once_is_published_once(transaction: Transactio
         card_id = create(session, make.product().id).rate_card_id
 
     def publish(session: Session, _runner: int) -> int:
-        return rate_cards.publish_version(session, card_id, content=priced("2"), now=NOON).number
+        return rate_cards.publish_version(
+            session, card_id, content=priced("2"), actor=ADA, now=NOON
+        ).number
 
     numbers, refused = race(transaction, publish)
 
@@ -149,11 +175,16 @@ def test_an_archived_rate_card_gets_no_version(session: Session, card: RateCard)
     rate_cards.archive_rate_card(session, card.id)
 
     with pytest.raises(rate_cards.RateCardArchived) as refused:
-        rate_cards.publish_version(session, card.id, content=priced("2"), now=NOON)
+        rate_cards.publish_version(session, card.id, content=priced("2"), actor=ADA, now=NOON)
 
     assert refused.value.code == "rate_card_archived"
     rate_cards.restore_rate_card(session, card.id)
-    assert rate_cards.publish_version(session, card.id, content=priced("2"), now=NOON).number == 2
+    assert (
+        rate_cards.publish_version(
+            session, card.id, content=priced("2"), actor=ADA, now=NOON
+        ).number
+        == 2
+    )
 
 
 def test_a_rate_card_is_renamed(session: Session, card: RateCard) -> None:
@@ -173,7 +204,7 @@ def test_what_belongs_to_another_merchant_is_not_found(session: Session, engine:
     for look in (
         lambda: create(session, product_id),
         lambda: rate_cards.publish_version(
-            session, version.rate_card_id, content=priced("2"), now=NOON
+            session, version.rate_card_id, content=priced("2"), actor=ADA, now=NOON
         ),
         lambda: queries.get_rate_card(session, version.rate_card_id),
         lambda: queries.current_version(session, version.rate_card_id),

@@ -131,6 +131,7 @@ def create_rate_card(call: Call, body: RateCardIn) -> RateCardOut:
         code=body.code,
         name=body.name,
         content=prices.content(body.currencies),
+        actor=call.actor,
         now=call.now,
     )
     card = queries.get_rate_card(call.session, version.rate_card_id)
@@ -220,7 +221,11 @@ def restore_rate_card(call: Call, rate_card_id: int) -> RateCardOut:
 def publish_rate_card_version(call: Call, rate_card_id: int, body: VersionIn) -> VersionOut:
     """Publish the next version; contracts keep the version they were made with."""
     version = rate_cards.publish_version(
-        call.session, rate_card_id, content=prices.content(body.currencies), now=call.now
+        call.session,
+        rate_card_id,
+        content=prices.content(body.currencies),
+        actor=call.actor,
+        now=call.now,
     )
     return VersionOut.of(version)
 

@@ -4,7 +4,8 @@ Amounts are never floats: quantities and unit prices are exact decimals, and a l
 once, by `Money.rounded`, half away from zero.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -52,16 +53,49 @@ class CurrencyMismatch(ValueError):
     """Two amounts of different currencies met in one sum: a fault in the program, never input."""
 
 
-def round_half_up(value: Exact, decimals: int = 0) -> Decimal:
-    """Round half away from zero on the exact value: 0.5 → 1, −0.5 → −1, 10.005 → 10.01.
+class Rounding(StrEnum):
+    """Which of its two neighbours a number becomes. Money is rounded half up, and only so."""
 
-    Negative `decimals` round to tens, hundreds and so on. However long the number, no digit of
-    the result is lost.
+    HALF_UP = "half_up"  # the nearer one; a half goes away from zero
+    HALF_DOWN = "half_down"  # the nearer one; a half goes towards zero
+    HALF_EVEN = "half_even"  # the nearer one; a half goes to the even one
+    UP = "up"  # away from zero
+    DOWN = "down"  # towards zero
+    CEILING = "ceiling"
+    FLOOR = "floor"
+
+
+_HALF = Fraction(1, 2)
+_MAGNITUDES: dict[Rounding, Callable[[Fraction], int]] = {
+    Rounding.HALF_UP: lambda value: math.floor(value + _HALF),
+    Rounding.HALF_DOWN: lambda value: math.ceil(value - _HALF),
+    Rounding.HALF_EVEN: round,
+    Rounding.UP: math.ceil,
+    Rounding.DOWN: math.floor,
+}
+"""The roundings that treat −1.5 as 1.5 with a sign, as functions of what is not below zero."""
+
+
+def round_to(value: Exact, decimals: int, rounding: Rounding) -> Decimal:
+    """Round the exact value to `decimals`; negative ones round to tens, hundreds and so on.
+
+    However long the number, no digit of the result is lost.
     """
-    scaled = abs(Fraction(value)) * Fraction(10) ** decimals
-    whole = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+    scaled = Fraction(value) * Fraction(10) ** decimals
+    if rounding is Rounding.CEILING:
+        whole = math.ceil(scaled)
+    elif rounding is Rounding.FLOOR:
+        whole = math.floor(scaled)
+    else:
+        magnitude = _MAGNITUDES[rounding](abs(scaled))
+        whole = -magnitude if scaled < 0 else magnitude
     # Built from text, because arithmetic on a Decimal would cut it to the context's 28 digits.
-    return Decimal(f"{-whole if value < 0 else whole}E{-decimals}")
+    return Decimal(f"{whole}E{-decimals}")
+
+
+def round_half_up(value: Exact, decimals: int = 0) -> Decimal:
+    """Round half away from zero on the exact value: 0.5 → 1, −0.5 → −1, 10.005 → 10.01."""
+    return round_to(value, decimals, Rounding.HALF_UP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +137,10 @@ class Money:
     def major(self) -> Decimal:
         """The amount in major units, with exactly the currency's decimals."""
         return Decimal(self.minor).scaleb(-self.currency.exponent)
+
+    def percent(self, rate: Exact) -> "Money":
+        """Return `rate` percent of the amount, rounded."""
+        return Money.rounded(self.minor * Fraction(rate) / 100, self.currency)
 
     def allocate(self, weights: Sequence[Exact]) -> "list[Money]":
         """Split by weight so that the parts add up: see `allocate`."""

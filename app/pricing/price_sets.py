@@ -1,58 +1,91 @@
 """The content of a rate card version: for each currency, one price per metric.
 
-    {"currencies": {"USD": [{"metric": "agent_runs", "model": "standard", "unit_price": "1"}]}}
+    {"currencies": {"USD": [{"metric": "agent_runs", "model": "standard", "unit_price": "1"}]},
+     "commitments": {"USD": "100000"}}
 
-Currencies are priced side by side and never converted into one another.
+Currencies are priced side by side and never converted into one another. A commitment is the
+least that the invoice of a whole period comes to, in minor units.
 """
 
 import hashlib
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
+from app.core.decimals import parse_decimal, plain
 from app.core.errors import Invalid
 from app.core.money import Currency
+from app.pricing.filters import Declared
+from app.pricing.metric_prices import (
+    MetricPrice,
+    dump_metric_price,
+    parse_metric_price,
+    refuse_undeclared,
+)
 from app.pricing.models import RateCardVersion
-from app.pricing.rating import Price, dump_price, parse_price
 
 MAX_PRICES = 100
 """How many metrics a price set may price."""
-
-PriceSet = dict[str, Price]
-"""The price of each metric, by its code."""
 
 
 class InvalidContent(Invalid):
     code = "invalid_rate_card"
 
 
-def parse_content(document: object, *, metric_codes: Collection[str]) -> dict[Currency, PriceSet]:
-    """Read the price sets a merchant wrote, in his order; `metric_codes` may be priced.
+PriceSet = dict[str, MetricPrice]
+"""The price of each metric, by its code."""
 
-    Raises InvalidContent, InvalidPrice or InvalidDecimal with the path of the wrong field, such
-    as `currencies.USD[1].unit_price`.
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a version says: a price set for each currency, and what is committed in some."""
+
+    price_sets: dict[Currency, PriceSet]
+    commitments: dict[Currency, Decimal] = field(default_factory=dict)
+
+
+def parse_content(document: object, *, metrics: Mapping[str, Declared]) -> Content:
+    """Read what a merchant wrote, in his order.
+
+    `metrics` are those that may be priced, each with the dimensions it declares. Raises
+    InvalidContent, InvalidPrice or InvalidDecimal with the path of the wrong field, such as
+    `currencies.USD[1].unit_price`.
     """
-    if not isinstance(document, Mapping) or set(document) != {"currencies"}:
-        raise InvalidContent("must be an object with “currencies” and nothing else")
+    if (
+        not isinstance(document, Mapping)
+        or "currencies" not in document
+        or not document.keys() <= {"currencies", "commitments"}
+    ):
+        raise InvalidContent("must be an object with “currencies” and at most “commitments”")
     currencies = document["currencies"]
     if not isinstance(currencies, Mapping) or not currencies:
         raise InvalidContent("must be an object with at least one currency", path="currencies")
-    return {
-        _currency(name): _parse_price_set(prices, f"currencies.{name}", metric_codes=metric_codes)
-        for name, prices in currencies.items()
-    }
+    price_sets = {}
+    for name, prices in currencies.items():
+        path = f"currencies.{name}"
+        currency = _currency(name, path)
+        price_sets[currency] = _parse_price_set(prices, currency, path)
+        _refuse_unpriceable(price_sets[currency], metrics, path)
+    return Content(price_sets, _parse_commitments(document.get("commitments"), price_sets))
 
 
-def dump_content(price_sets: Mapping[Currency, PriceSet]) -> dict[str, Any]:
-    """Write price sets as JSON: the same prices in the same order give equal documents."""
-    return {
+def dump_content(content: Content) -> dict[str, Any]:
+    """Write the content as JSON: the same prices in the same order give equal documents."""
+    document: dict[str, Any] = {
         "currencies": {
             currency.value: [
-                {"metric": metric} | dump_price(price) for metric, price in prices.items()
+                {"metric": metric} | dump_metric_price(price) for metric, price in prices.items()
             ]
-            for currency, prices in price_sets.items()
+            for currency, prices in content.price_sets.items()
         }
     }
+    if content.commitments:
+        document["commitments"] = {
+            currency.value: plain(amount) for currency, amount in content.commitments.items()
+        }
+    return document
 
 
 def content_sha256(content: Mapping[str, Any]) -> str:
@@ -63,36 +96,69 @@ def content_sha256(content: Mapping[str, Any]) -> str:
 
 def prices_of(version: RateCardVersion, currency: Currency) -> PriceSet:
     """Return the version's price set in `currency`: empty when it has none."""
-    documents = version.content["currencies"].get(currency.value, [])
-    return dict(_parse_metric_price(document, "price") for document in documents)
+    return read_prices(version.content, currency)
 
 
-def _currency(name: object) -> Currency:
+def commitment_of(version: RateCardVersion, currency: Currency) -> Decimal | None:
+    """Return the minor units that a whole period comes to at least, None without commitment."""
+    return read_commitment(version.content, currency)
+
+
+def read_prices(content: Mapping[str, Any], currency: Currency) -> PriceSet:
+    """Read the price set in `currency` of what `dump_content` wrote: empty when it has none."""
+    documents = content["currencies"].get(currency.value)
+    return _parse_price_set(documents, currency, "prices") if documents else {}
+
+
+def read_commitment(content: Mapping[str, Any], currency: Currency) -> Decimal | None:
+    """Read the commitment in `currency` of what `dump_content` wrote, None when it has none."""
+    amount = content.get("commitments", {}).get(currency.value)
+    return None if amount is None else Decimal(amount)
+
+
+def _currency(name: object, path: str) -> Currency:
     try:
         return Currency(str(name))
     except ValueError:
-        raise InvalidContent("is not a currency we know", path=f"currencies.{name}") from None
+        raise InvalidContent("is not a currency we know", path=path) from None
 
 
-def _parse_price_set(document: object, path: str, *, metric_codes: Collection[str]) -> PriceSet:
+def _parse_commitments(document: object, priced: Collection[Currency]) -> dict[Currency, Decimal]:
+    if document is None:
+        return {}
+    if not isinstance(document, Mapping):
+        raise InvalidContent("must be an object of amounts by currency", path="commitments")
+    commitments = {}
+    for name, amount in document.items():
+        path = f"commitments.{name}"
+        currency = _currency(name, path)
+        if currency not in priced:
+            raise InvalidContent("has no prices in this version", path=path)
+        commitments[currency] = parse_decimal(amount, path=path)
+    return {currency: amount for currency, amount in commitments.items() if amount}
+
+
+def _parse_price_set(document: object, currency: Currency, path: str) -> PriceSet:
     if not isinstance(document, list) or not 1 <= len(document) <= MAX_PRICES:
         raise InvalidContent(f"must be a list of 1 to {MAX_PRICES} prices", path=path)
     prices: PriceSet = {}
     for index, entry in enumerate(document):
-        metric, price = _parse_metric_price(entry, f"{path}[{index}]")
-        if metric not in metric_codes:
-            raise InvalidContent("is no active metric", path=f"{path}[{index}].metric")
+        at = f"{path}[{index}]"
+        if not isinstance(entry, Mapping):
+            raise InvalidContent("must be an object", path=at)
+        fields = dict(entry)
+        metric = fields.pop("metric", None)
+        if not isinstance(metric, str):
+            raise InvalidContent("must be the code of a metric", path=f"{at}.metric")
         if metric in prices:
-            raise InvalidContent("is priced twice", path=f"{path}[{index}].metric")
-        prices[metric] = price
+            raise InvalidContent("is priced twice", path=f"{at}.metric")
+        prices[metric] = parse_metric_price(fields, currency, path=at)
     return prices
 
 
-def _parse_metric_price(document: object, path: str) -> tuple[str, Price]:
-    if not isinstance(document, Mapping):
-        raise InvalidContent("must be an object", path=path)
-    fields = dict(document)
-    metric = fields.pop("metric", None)
-    if not isinstance(metric, str):
-        raise InvalidContent("must be the code of a metric", path=f"{path}.metric")
-    return metric, parse_price(fields, path=path)
+def _refuse_unpriceable(prices: PriceSet, metrics: Mapping[str, Declared], path: str) -> None:
+    for index, (metric, price) in enumerate(prices.items()):
+        at = f"{path}[{index}]"
+        if metric not in metrics:
+            raise InvalidContent("is no active metric", path=f"{at}.metric")
+        refuse_undeclared(price, metrics[metric], path=at)

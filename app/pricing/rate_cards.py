@@ -131,8 +131,8 @@ def read_content(session: Session, content: object) -> dict[str, Any]:
 
     Raises Invalid with the path of what is wrong.
     """
-    codes = queries.active_metric_codes(session)
-    return dump_content(parse_content(content, metric_codes=codes))
+    metrics = queries.declared_dimensions(session)
+    return dump_content(parse_content(content, metrics=metrics))
 
 
 def _move(session: Session, rate_card_id: int, event: CatalogEvent) -> RateCard:

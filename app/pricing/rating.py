@@ -1,106 +1,157 @@
 """Rating: what a quantity costs at a price, exactly, with the working shown tier by tier.
 
 Prices are decimals in minor units of their currency, with up to 12 decimals: 0.00015 CNY for a
-token is `0.015` fen. Nothing is rounded here; a line is rounded once, when it becomes `Money`.
+token is `0.015` fen. The order is fixed: the quantity is transformed, free units come off, the
+charge model prices the rest, then come discount, maximum and minimum. Nothing is rounded here; a
+line is rounded once, when it becomes `Money`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from enum import StrEnum
-from typing import Any
+from fractions import Fraction
+from itertools import accumulate, chain, islice, pairwise
 
-from app.core.decimals import EXACT, parse_decimal, plain
-from app.core.errors import Invalid
-from app.core.money import Money
+from app.core.decimals import EXACT
+from app.core.money import Money, Rounding, round_to
+from app.pricing.charges import ZERO, Charge, Model, Percentage, RatedTier, Volume
 
-ZERO = Decimal(0)
-MAX_TIERS = 100
+_QUOTIENT_DECIMALS = 24
+"""What a quotient is kept to: as many decimals as a product of quantity and factor can have."""
+
+Usage = Decimal | Sequence[Decimal]
+"""The quantity of a period, or for a price that needs them the amounts of its events."""
+Step = tuple[tuple[RatedTier, ...], Decimal]
+"""What one of several usages went through: tiers, and units of the allowance."""
+_NEEDS_EVENTS = "a price with terms per event is rated by the amounts of the events"
 
 
-class InvalidPrice(Invalid):
-    code = "invalid_price"
-
-
-class Model(StrEnum):
-    STANDARD = "standard"  # every unit costs the same
-    GRADUATED = "graduated"  # each tier prices the units that fall in it
+class Operation(StrEnum):
+    MULTIPLY = "multiply"
+    DIVIDE = "divide"
 
 
 @dataclass(frozen=True, slots=True)
-class Tier:
-    """The units above the tier before, up to and with `up_to`; without a bound when it is None.
+class Transform:
+    """Turns the metered quantity into the one that is priced: bytes ÷ 1000, rounded up, say."""
 
-    `flat_fee` is due once when the tier is entered, and the first tier always is.
-    """
+    operation: Operation
+    factor: Decimal
+    rounding: Rounding | None = None
 
-    up_to: Decimal | None
-    unit_price: Decimal
-    flat_fee: Decimal = ZERO
+    def apply(self, quantity: Decimal) -> Decimal:
+        """Return the quantity to price; the rounding, if any, is to whole units."""
+        if self.operation is Operation.MULTIPLY:
+            exact = Fraction(quantity) * Fraction(self.factor)
+        else:
+            exact = Fraction(quantity) / Fraction(self.factor)
+        if self.rounding is None:
+            return round_to(exact, _QUOTIENT_DECIMALS, Rounding.HALF_UP)
+        return round_to(exact, 0, self.rounding)
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The price of one metric, as a rate card version keeps it. Amounts in exact minor units.
+    """The price of one metric, or of a part of it. Amounts in exact minor units.
 
-    A standard price is one tier without bound. `free_units` come off before the tiers are
-    entered; then the amount is held to at most `maximum_amount` and at least `minimum_amount`.
+    `free_units` come off before the charge; its amount is cut by `discount_percent`, then held
+    to at most `maximum_amount` and at least `minimum_amount`.
     """
 
-    model: Model
-    tiers: tuple[Tier, ...]
+    charge: Charge
+    transform: Transform | None = None
     free_units: Decimal = ZERO
-    minimum_amount: Decimal = ZERO
+    discount_percent: Decimal = ZERO
     maximum_amount: Decimal | None = None
+    minimum_amount: Decimal = ZERO
 
-
-@dataclass(frozen=True, slots=True)
-class RatedTier:
-    """The part of a quantity that fell in one tier, and what it cost in exact minor units."""
-
-    quantity: Decimal
-    unit_price: Decimal
-    flat_fee: Decimal
-    amount: Decimal
+    @property
+    def model(self) -> Model:
+        return self.charge.model
 
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """What a quantity costs, in exact minor units, and the tiers it went through.
+    """What a quantity costs, in exact minor units, and how that came about.
 
-    The tiers add up to `amount` unless a minimum or a maximum decided it.
+    `free_units` is how much the allowance took; what was left went through the tiers. They add
+    up to `amount` less `discount`, less what the maximum took off (`capped`), and with what the
+    minimum added (`topped_up`).
     """
 
     amount: Decimal
     tiers: tuple[RatedTier, ...]
+    free_units: Decimal = ZERO
+    discount: Decimal = ZERO
+    capped: Decimal = ZERO
+    topped_up: Decimal = ZERO
+
+    def further(self, billed: Money) -> Money:
+        """Return what is still due when `billed` was charged for a part of this.
+
+        It is the rounded whole less what was billed, so the lines of a period add up to the
+        price of the period; below zero, it is a credit.
+        """
+        return Money.rounded(self.amount, billed.currency) - billed
+
+
+def needs_events(price: Price) -> bool:
+    """Tell whether the price has terms per event, so that it is not a matter of the sum."""
+    return isinstance(price.charge, Percentage) and price.charge.needs_events
 
 
 def rate(price: Price, quantity: Decimal, *, closes_period: bool = True) -> Rated:
     """Rate the whole quantity of a period; a quantity below zero counts as zero.
 
-    The minimum is due once, with the line that closes the period.
+    The minimum is due once, with the line that closes the period. Raises ValueError on a price
+    that needs events.
     """
-    billable = billable_quantity(price, max(quantity, ZERO))
-    with localcontext(EXACT):
-        tiers = _rate_tiers(price.tiers, billable)
-        amount = sum((tier.amount for tier in tiers), ZERO)
-        if price.maximum_amount is not None:
-            amount = min(amount, price.maximum_amount)
-        if closes_period:
-            amount = max(amount, price.minimum_amount)
-    return Rated(amount, tiers)
+    if needs_events(price):
+        raise ValueError(_NEEDS_EVENTS)
+    priced = _priced(price, quantity)
+    free = min(price.free_units, priced)
+    tiers = price.charge.rated(EXACT.subtract(priced, free))
+    return _settled(price, tiers, free_units=free, closes_period=closes_period)
+
+
+def rate_events(price: Price, amounts: Sequence[Decimal], *, closes_period: bool = True) -> Rated:
+    """Rate the events of a period by their amounts, each net of its corrections, in order.
+
+    An amount below zero counts as zero. A price without terms per event rates their sum.
+    """
+    if not needs_events(price):
+        return rate(price, _sum(amounts), closes_period=closes_period)
+    ((tiers, _),) = _event_steps(price, [amounts])
+    return _settled(price, tiers, closes_period=closes_period)
+
+
+def rate_in_turn(
+    price: Price, usages: Sequence[Usage], *, closes_period: bool = True
+) -> list[Rated]:
+    """Rate usages that go through one price one after the other, and share all of it.
+
+    Each pays what it adds to those before it, so together they cost what all of it costs, with
+    one allowance, maximum and minimum. Of a volume price all pay the tier of the whole. Raises
+    ValueError where a price that needs events is given a quantity.
+    """
+    rated: list[Rated] = []
+    before = ZERO
+    steps = _event_steps(price, usages) if needs_events(price) else _steps(price, usages)
+    for number, (tiers, free_units) in enumerate(steps, start=1):
+        is_last = closes_period and number == len(usages)
+        rated.append(
+            _settled(price, tiers, free_units=free_units, before=before, closes_period=is_last)
+        )
+        before = EXACT.add(before, _sum(tier.amount for tier in tiers))
+    return rated
 
 
 def rate_further(
     price: Price, quantity: Decimal, *, billed: Money, closes_period: bool = True
 ) -> Money:
-    """Return the line that is still due when `billed` was charged for a part of `quantity`.
-
-    It is the rounded price of all less what was billed, so the lines of a period add up to the
-    price of the period; below zero, it is a credit.
-    """
-    whole = rate(price, quantity, closes_period=closes_period)
-    return Money.rounded(whole.amount, billed.currency) - billed
+    """Return the line that is still due when `billed` was charged for a part of `quantity`."""
+    return rate(price, quantity, closes_period=closes_period).further(billed)
 
 
 def billable_quantity(price: Price, quantity: Decimal, *, previous: Decimal = ZERO) -> Decimal:
@@ -110,122 +161,80 @@ def billable_quantity(price: Price, quantity: Decimal, *, previous: Decimal = ZE
         return max(quantity - allowance_left, ZERO)
 
 
-def _rate_tiers(tiers: tuple[Tier, ...], quantity: Decimal) -> tuple[RatedTier, ...]:
-    rated: list[RatedTier] = []
-    floor = ZERO
-    for tier in tiers:
-        if rated and quantity <= floor:
-            break
-        ceiling = quantity if tier.up_to is None else min(quantity, tier.up_to)
-        inside = ceiling - floor
-        amount = tier.flat_fee + inside * tier.unit_price
-        rated.append(RatedTier(inside, tier.unit_price, tier.flat_fee, amount))
-        floor = ceiling
-    return tuple(rated)
+def _priced(price: Price, quantity: Decimal) -> Decimal:
+    """Return the quantity as it is priced: transformed, and not below zero."""
+    floored = max(quantity, ZERO)
+    return price.transform.apply(floored) if price.transform else floored
 
 
-def parse_price(document: object, *, path: str = "price") -> Price:
-    """Read a price from its JSON shape, the one `dump_price` writes.
-
-        {"model": "standard", "unit_price": "0.015", "free_units": "10000"}
-        {"model": "graduated", "tiers": [{"up_to": "1000", "unit_price": "2", "flat_fee": "0"},
-                                         {"up_to": null, "unit_price": "1.5", "flat_fee": "0"}]}
-
-    `free_units`, `minimum_amount`, `maximum_amount` and `flat_fee` may be left out. Raises
-    InvalidPrice or InvalidDecimal with the path of the wrong field, such as
-    `price.tiers[1].up_to`.
-    """
-    fields = _object(document, path)
-    model = _model(fields.pop("model", None), f"{path}.model")
-    if model is Model.STANDARD:
-        unit_price = parse_decimal(fields.pop("unit_price", None), path=f"{path}.unit_price")
-        tiers: tuple[Tier, ...] = (Tier(None, unit_price),)
-    else:
-        tiers = _parse_tiers(fields.pop("tiers", None), f"{path}.tiers")
-    price = Price(
-        model=model,
-        tiers=tiers,
-        free_units=_optional(fields, "free_units", path) or ZERO,
-        minimum_amount=_optional(fields, "minimum_amount", path) or ZERO,
-        maximum_amount=_optional(fields, "maximum_amount", path),
-    )
-    _refuse_rest(fields, path)
-    if price.maximum_amount is not None and price.maximum_amount < price.minimum_amount:
-        raise InvalidPrice("must not be below the minimum", path=f"{path}.maximum_amount")
-    return price
-
-
-def dump_price(price: Price) -> dict[str, Any]:
-    """Write a price as JSON: equal prices give equal documents, fit to be hashed and compared."""
-    document: dict[str, Any] = {"model": price.model.value}
-    if price.model is Model.STANDARD:
-        document["unit_price"] = plain(price.tiers[0].unit_price)
-    else:
-        document["tiers"] = [
-            {
-                "up_to": None if tier.up_to is None else plain(tier.up_to),
-                "unit_price": plain(tier.unit_price),
-                "flat_fee": plain(tier.flat_fee),
-            }
-            for tier in price.tiers
-        ]
-    if price.free_units:
-        document["free_units"] = plain(price.free_units)
-    if price.minimum_amount:
-        document["minimum_amount"] = plain(price.minimum_amount)
-    if price.maximum_amount is not None:
-        document["maximum_amount"] = plain(price.maximum_amount)
-    return document
-
-
-def _parse_tiers(document: object, path: str) -> tuple[Tier, ...]:
-    if not isinstance(document, list) or not 1 <= len(document) <= MAX_TIERS:
-        raise InvalidPrice(f"must be a list of 1 to {MAX_TIERS} tiers", path=path)
-    tiers = tuple(_parse_tier(tier, f"{path}[{index}]") for index, tier in enumerate(document))
-    floor = ZERO
-    for index, tier in enumerate(tiers[:-1]):
-        if tier.up_to is None or tier.up_to <= floor:
-            raise InvalidPrice(f"must be above {plain(floor)}", path=f"{path}[{index}].up_to")
-        floor = tier.up_to
-    if tiers[-1].up_to is not None:
-        raise InvalidPrice(
-            "must be null: the last tier has no bound", path=f"{path}[{len(tiers) - 1}].up_to"
+def _steps(price: Price, usages: Iterable[Usage]) -> Iterator[Step]:
+    """Yield what each usage adds to the tiers, the quantities running on."""
+    quantities = [usage if isinstance(usage, Decimal) else _sum(usage) for usage in usages]
+    running = [
+        _priced(price, total) for total in accumulate(quantities, _add_floored, initial=ZERO)
+    ]
+    charge = price.charge
+    if isinstance(charge, Volume):
+        charge = charge.at(billable_quantity(price, running[-1]))
+    passed: tuple[RatedTier, ...] = ()
+    for before, total in pairwise(running):
+        free = min(price.free_units, total)
+        tiers = charge.rated(EXACT.subtract(total, free))
+        added = (now.less(was) for now, was in zip(tiers, passed, strict=False) if now != was)
+        yield (
+            (*added, *tiers[len(passed) :]),
+            EXACT.subtract(free, min(price.free_units, before)),
         )
-    return tiers
+        passed = tiers
 
 
-def _parse_tier(document: object, path: str) -> Tier:
-    fields = _object(document, path)
-    if "up_to" not in fields:
-        raise InvalidPrice("is missing; the last tier says null", path=f"{path}.up_to")
-    tier = Tier(
-        up_to=_optional(fields, "up_to", path),
-        unit_price=parse_decimal(fields.pop("unit_price", None), path=f"{path}.unit_price"),
-        flat_fee=_optional(fields, "flat_fee", path) or ZERO,
-    )
-    _refuse_rest(fields, path)
-    return tier
+def _event_steps(price: Price, usages: Sequence[Usage]) -> Iterator[Step]:
+    """Yield what each usage adds to the tiers, the events running on."""
+    charge, events = price.charge, [usage for usage in usages if not isinstance(usage, Decimal)]
+    if not isinstance(charge, Percentage) or len(events) < len(usages):
+        raise ValueError(_NEEDS_EVENTS)
+    paid = charge.paid_parts(_priced(price, amount) for amount in chain.from_iterable(events))
+    for amounts in events:
+        yield charge.rated_paid(islice(paid, len(amounts))), ZERO
 
 
-def _object(document: object, path: str) -> dict[str, Any]:
-    """Return a copy to take fields out of, so that what remains is what nobody knows."""
-    if not isinstance(document, Mapping):
-        raise InvalidPrice("must be an object", path=path)
-    return dict(document)
+def _settled(
+    price: Price,
+    tiers: tuple[RatedTier, ...],
+    *,
+    free_units: Decimal = ZERO,
+    before: Decimal = ZERO,
+    closes_period: bool,
+) -> Rated:
+    """Put discount, maximum and minimum around tiers, when those `before` came to so much."""
+    with localcontext(EXACT):
+        raw = before + sum((tier.amount for tier in tiers), ZERO)
+        discount = _discount(price, raw) - _discount(price, before)
+        capped = _capped(price, raw) - _capped(price, before)
+        topped_up = ZERO
+        if closes_period:
+            due = raw - _discount(price, raw) - _capped(price, raw)
+            topped_up = max(price.minimum_amount - due, ZERO)
+        amount = raw - before - discount - capped + topped_up
+    return Rated(amount, tiers, free_units, discount, capped, topped_up)
 
 
-def _model(value: object, path: str) -> Model:
-    try:
-        return Model(str(value))
-    except ValueError:
-        raise InvalidPrice(f"must be one of {', '.join(Model)}", path=path) from None
+def _discount(price: Price, raw: Decimal) -> Decimal:
+    return EXACT.scaleb(EXACT.multiply(raw, price.discount_percent), -2)
 
 
-def _optional(fields: dict[str, Any], name: str, path: str) -> Decimal | None:
-    value = fields.pop(name, None)
-    return None if value is None else parse_decimal(value, path=f"{path}.{name}")
+def _capped(price: Price, raw: Decimal) -> Decimal:
+    """Return what the maximum takes off when the tiers come to `raw`."""
+    if price.maximum_amount is None:
+        return ZERO
+    discounted = EXACT.subtract(raw, _discount(price, raw))
+    return max(EXACT.subtract(discounted, price.maximum_amount), ZERO)
 
 
-def _refuse_rest(fields: Mapping[str, Any], path: str) -> None:
-    for name in fields:
-        raise InvalidPrice("is not a field of a price", path=f"{path}.{name}")
+def _sum(values: Iterable[Decimal]) -> Decimal:
+    with localcontext(EXACT):
+        return sum(values, ZERO)
+
+
+def _add_floored(total: Decimal, quantity: Decimal) -> Decimal:
+    return EXACT.add(total, max(quantity, ZERO))

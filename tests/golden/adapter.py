@@ -7,12 +7,21 @@ of one, add its function to ADAPTERS; until then its cases are pending.
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from app.billing.amounts import PlatformFee, sum_lines
+from app.billing.proration import Days, prorate, prorated_allowance, share, true_up
 from app.core.decimals import EXACT, parse_quantity, plain
-from app.core.money import Currency, Money, allocate, allocate_within, round_half_up
+from app.core.money import (
+    Currency,
+    Money,
+    Rounding,
+    allocate,
+    allocate_within,
+    round_half_up,
+    round_to,
+)
 from app.core.periods import (
     Cycle,
     Period,
@@ -29,56 +38,31 @@ from app.core.periods import (
 from app.fx.conversion import divided, from_cny, locked_rate, multiplied, to_cny
 from app.ledger.journals import Leg, sums
 from app.ledger.models import Book
-from app.metering.aggregation import Aggregation, Reading, aggregate
-from app.pricing.rating import (
-    Model,
-    Price,
-    Tier,
-    billable_quantity,
-    parse_price,
-    rate,
-    rate_further,
+from app.metering.aggregation import Reading, aggregate
+from app.pricing.charges import Model, Standard
+from app.pricing.models import Aggregation
+from app.pricing.rating import Price, rate
+from tests.golden.pricing import (
+    op_filter_price,
+    op_free_units,
+    op_grouped_price,
+    op_match_filter,
+    op_price_increment,
+    op_price_usage,
+    op_round_quantity,
+    op_transform_quantity,
 )
-
-Fields = dict[str, Any]
+from tests.golden.units import Fields, bounds, currency_of, instant, to_minor
 
 BEFORE_ALL_CASES = date(1970, 1, 1)  # the anchor of a case whose calendar periods have none
-
-
-# Units
-
-
-def currency_of(case: Fields) -> Currency:
-    """Return the case's currency, or for one we do not sell in another that has two decimals."""
-    code = case["currency"]
-    return Currency(code) if code in Currency.__members__ else Currency.EUR
-
-
-def to_minor(amount: str, currency: Currency) -> Decimal:
-    return EXACT.scaleb(Decimal(amount), currency.exponent)
-
-
-def to_major(minor: Decimal, currency: Currency) -> Decimal:
-    return EXACT.scaleb(minor, -currency.exponent)
-
-
-def instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def written(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def bounds(period: Period) -> Fields:
-    return {"start": written(period.start_at), "end": written(period.end_at)}
 
 
 # core.money
 
 
 def op_round(case: Fields) -> Fields:
-    return {"rounded": round_half_up(Decimal(case["amount"]), case["decimals"])}
+    rounding = Rounding(case["mode"])
+    return {"rounded": round_to(Decimal(case["amount"]), case["decimals"], rounding)}
 
 
 def op_round_currency(case: Fields) -> Fields:
@@ -95,6 +79,15 @@ def op_allocate(case: Fields) -> Fields:
     split = allocate_within if case.get("cap_to_weights") else allocate
     weights = [Decimal(weight) for weight in case["weights"]]
     return {"parts_minor": split(case["total_minor"], weights)}
+
+
+def op_percent_per_line(case: Fields) -> Fields:
+    lines = [Money(minor, Currency.CNY) for minor in case["lines_minor"]]
+    discounts = [line.percent(Decimal(case["percent"])) for line in lines]
+    return {
+        "discounts_minor": [discount.minor for discount in discounts],
+        "total_minor": sum_lines(discounts, Currency.CNY).minor,
+    }
 
 
 # core.periods
@@ -170,58 +163,51 @@ def op_days_between(case: Fields) -> Fields:
     return {"days": days_between(instant(case["from"]), instant(case["to"]), zone)}
 
 
-# pricing.rating
+# billing.proration
 
 
-def price_of(case: Fields) -> Price:
-    """Read the case's price as the product would: from its JSON, in minor units."""
+def days_of(case: Fields, first: str, end: str) -> Days:
+    return Days(date.fromisoformat(case[first]), date.fromisoformat(case[end]))
+
+
+def share_of(case: Fields) -> Fraction:
+    used = days_of(case, "from", "to")
+    return share(used, of=days_of(case, "period_start", "period_end"))
+
+
+def op_prorate(case: Fields) -> Fields:
+    assert case.get("unit", "day") == "day"
+    amount = Money(case["amount_minor"], currency_of(case))
+    return {"amount_minor": prorate(amount, share_of(case)).minor}
+
+
+def op_proration_factor(case: Fields) -> Fields:
+    return {"factor": round_half_up(share_of(case), case["decimals"])}
+
+
+def op_prorated_allowance(case: Fields) -> Fields:
     currency = currency_of(case)
-
-    def minor(name: str, fields: Fields) -> Fields:
-        return {name: plain(to_minor(fields[name], currency))} if name in fields else {}
-
-    document: Fields = {"model": case["model"]}
-    for name in ("unit_price", "minimum_amount", "maximum_amount"):
-        document |= minor(name, case)
-    if "free_units" in case:
-        document["free_units"] = case["free_units"]
-    if "tiers" in case:
-        document["tiers"] = [
-            {"up_to": tier["up_to"], **minor("unit_price", tier), **minor("flat_fee", tier)}
-            for tier in case["tiers"]
-        ]
-    return parse_price(document)
+    included = prorated_allowance(parse_quantity(case["allowance"]), share_of(case))
+    billable = max(EXACT.subtract(parse_quantity(case["consumed"]), included), Decimal(0))
+    unit_price = to_minor(case["unit_price"], currency)
+    amount = rate(Price(Standard(unit_price)), billable).amount
+    return {"included": included, "billable": billable, "amount_minor": round_half_up(amount)}
 
 
-def op_price_usage(case: Fields) -> Fields:
-    rated = rate(price_of(case), parse_quantity(case["quantity"]))
+def op_true_up(case: Fields) -> Fields:
     currency = currency_of(case)
-    return {
-        "amount": to_major(rated.amount, currency),
-        "amount_minor": round_half_up(rated.amount),
-        "tier_amounts": [to_major(tier.amount, currency) for tier in rated.tiers],
-    }
+    minimum = Money(case["minimum_minor"], currency)
+    if "period_start" in case:
+        minimum = prorate(minimum, share_of(case))
+    return {"true_up_minor": true_up(minimum, Money(case["billed_minor"], currency)).minor}
 
 
-def op_price_increment(case: Fields) -> Fields:
+def op_true_up_decimal(case: Fields) -> Fields:
     currency = currency_of(case)
-    quantities = [case["previous_quantity"], case["quantity"]]
-    line = rate_further(
-        price_of(case),
-        aggregate(Aggregation.SUM, readings(quantities)),
-        billed=Money.rounded(to_minor(case["previous_billed"], currency), currency),
-        closes_period=case.get("last_line", False),
+    minimum, used = (
+        Money.rounded(to_minor(case[name], currency), currency) for name in ("commitment", "used")
     )
-    return {"amount": line.major, "amount_minor": line.minor}
-
-
-def op_free_units(case: Fields) -> Fields:
-    price = Price(
-        Model.STANDARD, (Tier(None, Decimal(1)),), free_units=parse_quantity(case["free_units"])
-    )
-    previous = parse_quantity(case.get("previous_quantity", "0"))
-    quantity = parse_quantity(case["quantity"])
-    return {"billable_quantity": billable_quantity(price, quantity, previous=previous)}
+    return {"true_up": true_up(minimum, used).major}
 
 
 # metering.aggregation
@@ -316,7 +302,6 @@ def op_ledger_balance(case: Fields) -> Fields:
 
 ADAPTERS: dict[str, Callable[[Fields], Fields]] = {
     "ledger_balance": op_ledger_balance,
-    "round/half_up": op_round,
     "round_currency": op_round_currency,
     "sum_rounded_lines": op_sum_rounded_lines,
     "allocate": op_allocate,
@@ -329,11 +314,18 @@ ADAPTERS: dict[str, Callable[[Fields], Fields]] = {
     "event_in_period": op_event_in_period,
     "local_date": op_local_date,
     "days_between": op_days_between,
-    "price_usage/standard": op_price_usage,
-    "price_usage/graduated": op_price_usage,
-    "price_increment/standard": op_price_increment,
-    "price_increment/graduated": op_price_increment,
+    "percent_per_line": op_percent_per_line,
     "free_units": op_free_units,
+    "transform_quantity": op_transform_quantity,
+    "round_quantity": op_round_quantity,
+    "match_filter": op_match_filter,
+    "filter_price": op_filter_price,
+    "grouped_price": op_grouped_price,
+    "prorate": op_prorate,
+    "proration_factor": op_proration_factor,
+    "prorated_allowance": op_prorated_allowance,
+    "true_up": op_true_up,
+    "true_up_decimal": op_true_up_decimal,
     "aggregate/sum": op_aggregate,
     "aggregate/count": op_aggregate,
     "aggregate/max": op_aggregate,
@@ -350,3 +342,6 @@ ADAPTERS: dict[str, Callable[[Fields], Fields]] = {
     "fx_convert": op_fx_convert,
     "platform_fee": op_platform_fee,
 }
+ADAPTERS |= {f"round/{rounding}": op_round for rounding in Rounding}
+ADAPTERS |= {f"price_usage/{model}": op_price_usage for model in Model}
+ADAPTERS |= {f"price_increment/{model}": op_price_increment for model in Model}

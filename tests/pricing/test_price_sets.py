@@ -7,11 +7,13 @@ import pytest
 
 from app.core.errors import Invalid
 from app.core.money import Currency
+from app.pricing.charges import Standard
+from app.pricing.metric_prices import MetricPrice
 from app.pricing.models import RateCardVersion
 from app.pricing.price_sets import content_sha256, dump_content, parse_content, prices_of
-from app.pricing.rating import Model, Price, Tier
+from app.pricing.rating import Price
 
-METRICS = frozenset({"agent_runs", "images"})
+METRICS = {"agent_runs": {"model": None, "region": ["cn", "us"]}, "images": {}}
 RUNS = {"metric": "agent_runs", "model": "standard", "unit_price": "1.50"}
 IMAGES = {"metric": "images", "model": "standard", "unit_price": "0.015", "free_units": "0"}
 
@@ -21,26 +23,24 @@ def content(*prices: Any, currency: str = "USD") -> dict[str, Any]:
 
 
 def test_prices_are_read_per_currency_and_metric() -> None:
-    parsed = parse_content(
-        {"currencies": {"USD": [RUNS], "JPY": [IMAGES, RUNS]}}, metric_codes=METRICS
-    )
+    parsed = parse_content({"currencies": {"USD": [RUNS], "JPY": [IMAGES, RUNS]}}, metrics=METRICS)
 
-    runs = Price(Model.STANDARD, (Tier(None, Decimal("1.50")),))
-    images = Price(Model.STANDARD, (Tier(None, Decimal("0.015")),))
-    assert parsed == {
+    runs = MetricPrice(Price(Standard(Decimal("1.50"))))
+    images = MetricPrice(Price(Standard(Decimal("0.015"))))
+    assert parsed.price_sets == {
         Currency.USD: {"agent_runs": runs},
         Currency.JPY: {"images": images, "agent_runs": runs},
     }
 
 
 def test_what_is_written_is_what_is_read() -> None:
-    written = dump_content(parse_content(content(RUNS, IMAGES), metric_codes=METRICS))
+    written = dump_content(parse_content(content(RUNS, IMAGES), metrics=METRICS))
 
     assert written == content(
         {"metric": "agent_runs", "model": "standard", "unit_price": "1.5"},
         {"metric": "images", "model": "standard", "unit_price": "0.015"},
     )
-    assert dump_content(parse_content(written, metric_codes=METRICS)) == written
+    assert dump_content(parse_content(written, metrics=METRICS)) == written
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_is_written_is_what_is_read() -> None:
 )
 def test_a_wrong_field_is_named(document: object, path: str, code: str) -> None:
     with pytest.raises(Invalid) as refused:
-        parse_content(document, metric_codes=METRICS)
+        parse_content(document, metrics=METRICS)
 
     assert (refused.value.path, refused.value.code) == (path, code)
 

@@ -1,60 +1,45 @@
-"""Rating is exact: tiers add up, allowances come first, and a price survives its JSON."""
+"""Rating is exact: tiers add up, allowances come first, discounts and limits come last."""
 
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from app.core.decimals import EXACT
-from app.core.errors import Invalid
-from app.core.money import Currency, Money
-from app.pricing.rating import (
-    Model,
-    Price,
+from app.core.money import Currency, Money, Rounding
+from app.pricing.charges import (
+    Basis,
+    Graduated,
+    GraduatedPercentage,
+    Package,
+    Percentage,
+    PercentageTier,
     RatedTier,
+    Standard,
     Tier,
+    Volume,
+)
+from app.pricing.rating import (
+    Operation,
+    Price,
+    Transform,
     billable_quantity,
-    dump_price,
-    parse_price,
     rate,
+    rate_events,
     rate_further,
 )
 
 D = Decimal
-QUANTITIES = st.decimals(min_value=0, max_value=10**18 - 1, places=12)
-AMOUNTS = st.decimals(min_value=0, max_value=10**6, places=12)
 
 
-def standard(unit_price: str, **rest: Decimal) -> Price:
-    return Price(Model.STANDARD, (Tier(None, D(unit_price)),), **rest)
+def standard(unit_price: str, **rest: Any) -> Price:
+    return Price(Standard(D(unit_price)), **rest)
 
 
-STEPS = Price(
-    Model.GRADUATED,
-    (Tier(D(10), D(10), D(2)), Tier(D(20), D(5), D(3)), Tier(None, D(5), D(3))),
+TIERS = (Tier(D(10), D(10), D(2)), Tier(D(20), D(5), D(3)), Tier(None, D(5), D(3)))
+STEPS = Price(Graduated(TIERS))
+FALLING = Price(
+    Volume((Tier(D(100), D(2), D(10)), Tier(D(200), D(1)), Tier(None, D("0.5"), D(50))))
 )
-
-
-@st.composite
-def prices(draw: st.DrawFn) -> Price:
-    bounds = sorted(draw(st.sets(QUANTITIES.filter(bool), max_size=5)))
-    tiers = tuple(Tier(bound, draw(AMOUNTS), draw(AMOUNTS)) for bound in [*bounds, None])
-    if len(tiers) == 1:
-        tiers = (Tier(None, draw(AMOUNTS)),)
-    minimum = draw(AMOUNTS)
-    return Price(
-        model=Model.STANDARD if len(tiers) == 1 else Model.GRADUATED,
-        tiers=tiers,
-        free_units=draw(QUANTITIES),
-        minimum_amount=minimum,
-        maximum_amount=draw(st.none() | AMOUNTS.map(lambda more: EXACT.add(minimum, more))),
-    )
-
-
-# Rating
 
 
 @pytest.mark.parametrize(
@@ -74,14 +59,160 @@ def test_a_graduated_price_goes_through_its_tiers(quantity: str, amount: str) ->
 
 def test_the_working_is_shown_tier_by_tier() -> None:
     assert rate(STEPS, D("21.5")).tiers == (
-        RatedTier(quantity=D(10), unit_price=D(10), flat_fee=D(2), amount=D(102)),
-        RatedTier(quantity=D(10), unit_price=D(5), flat_fee=D(3), amount=D(53)),
-        RatedTier(quantity=D("1.5"), unit_price=D(5), flat_fee=D(3), amount=D("10.5")),
+        RatedTier(D(10), D(10), D(2), amount=D(102), above=D(0), up_to=D(10)),
+        RatedTier(D(10), D(5), D(3), amount=D(53), above=D(10), up_to=D(20)),
+        RatedTier(D("1.5"), D(5), D(3), amount=D("10.5"), above=D(20), up_to=None),
     )
 
 
 def test_a_tier_that_is_not_entered_is_not_shown() -> None:
     assert len(rate(STEPS, D(10)).tiers) == 1
+
+
+@pytest.mark.parametrize(
+    ("quantity", "amount"),
+    [("0", 10), ("100", 210), ("100.5", "100.5"), ("101", 101), ("200", 200), ("210", 155)],
+)
+def test_a_volume_price_takes_all_units_to_the_tier_they_reach(quantity: str, amount: str) -> None:
+    assert rate(FALLING, D(quantity)).amount == D(amount)
+
+
+def test_the_working_of_a_volume_price_is_the_one_tier_reached() -> None:
+    assert rate(FALLING, D(150)).tiers == (
+        RatedTier(D(150), D(1), D(0), amount=D(150), above=D(100), up_to=D(200)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rounding", "quantity", "packages"),
+    [
+        (Rounding.UP, "0", 0),
+        (Rounding.UP, "0.000000000001", 1),
+        (Rounding.UP, "100", 1),
+        (Rounding.UP, "101", 2),
+        (Rounding.DOWN, "99", 0),
+        (Rounding.DOWN, "250", 2),
+    ],
+)
+def test_packages_are_sold_whole(rounding: Rounding, quantity: str, packages: int) -> None:
+    rated = rate(Price(Package(D(100), D(400), rounding)), D(quantity))
+
+    (tier,) = rated.tiers
+    assert [rated.amount, tier.quantity] == [400 * packages, packages]
+    assert [tier.basis, tier.package_size] == [Basis.PACKAGES, 100]
+
+
+@pytest.mark.parametrize(("currency", "minor"), [(Currency.USD, 290), (Currency.JPY, "2.9")])
+def test_a_percentage_is_taken_of_major_units(currency: Currency, minor: str) -> None:
+    assert rate(Price(Percentage(currency, D("2.9"))), D(100)).amount == D(minor)
+
+
+def test_a_free_amount_comes_off_a_percentage() -> None:
+    price = Price(Percentage(Currency.USD, D(1), free_amount=D(1500)))
+
+    (tier,) = rate(price, D(40)).tiers
+
+    assert tier == RatedTier(D(25), D(1), D(0), D(25), above=D(15), basis=Basis.AMOUNT)
+
+
+PER_EVENT = Percentage(
+    Currency.EUR, D("1.3"), fixed_fee=D(200), free_events=3, free_amount=D(25_000)
+)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "cents"),
+    [
+        ([], 0),
+        ([50, 100], 0),
+        ([50, 100, 250, 400], 1115),  # the third is 150 over what is free
+        ([50, 50, 50, 400], 720),  # three were free, though 100 of the amount is left
+        ([250, 100], 330),  # the amount is used up exactly
+        ([300], 265),
+        ([250, 0], 200),
+        ([-5, 50, 50, 400], 720),  # an amount below zero is an event of nothing
+    ],
+)
+def test_events_are_free_until_their_count_or_amount_is_used_up(
+    amounts: list[int], cents: int
+) -> None:
+    assert rate_events(Price(PER_EVENT), [D(amount) for amount in amounts]).amount == cents
+
+
+def test_an_event_costs_no_less_and_no_more_than_it_may() -> None:
+    price = Price(Percentage(Currency.EUR, D("2.99"), minimum=D(175), maximum=D(1200)))
+
+    rated = rate_events(price, [D(10), D(80), D(10_000)])
+
+    assert rated.amount == D("1614.2")
+    assert [(tier.basis, tier.quantity, tier.amount) for tier in rated.tiers] == [
+        (Basis.AMOUNT, D(10_090), D("30169.1")),
+        (Basis.EVENT_LIMITS, D(2), D("-28554.9")),
+    ]
+
+
+def test_the_fees_of_events_are_shown_by_themselves() -> None:
+    rated = rate_events(Price(PER_EVENT), [D(50), D(100), D(250), D(400)])
+
+    assert [(tier.basis, tier.quantity, tier.amount) for tier in rated.tiers] == [
+        (Basis.AMOUNT, D(550), D(715)),
+        (Basis.EVENTS, D(2), D(400)),
+    ]
+
+
+def test_a_price_with_terms_per_event_is_not_rated_by_a_sum() -> None:
+    with pytest.raises(ValueError, match="per event"):
+        rate(Price(PER_EVENT), D(800))
+
+
+def test_a_price_without_terms_per_event_rates_the_sum_of_events() -> None:
+    assert rate_events(STEPS, [D(5), D(6), D(10)]) == rate(STEPS, D(21))
+
+
+@pytest.mark.parametrize(("amount", "cents"), [(0, 20_000), (10, 20_010), ("10.5", "50011")])
+def test_a_graduated_percentage_goes_through_its_tiers(amount: str, cents: str) -> None:
+    tiers = (PercentageTier(D(10), D(1), D(20_000)), PercentageTier(None, D(2), D(30_000)))
+
+    assert rate(Price(GraduatedPercentage(Currency.EUR, tiers)), D(amount)).amount == D(cents)
+
+
+@pytest.mark.parametrize(
+    ("operation", "factor", "rounding", "priced"),
+    [
+        (Operation.MULTIPLY, "1.2", None, "1680"),
+        (Operation.DIVIDE, "1000", None, "1.4"),
+        (Operation.DIVIDE, "1000", Rounding.CEILING, "2"),
+        (Operation.DIVIDE, "1000", Rounding.FLOOR, "1"),
+        (Operation.DIVIDE, "400", Rounding.HALF_UP, "4"),
+        (Operation.DIVIDE, "2100", None, "0.666666666666666666666667"),
+    ],
+)
+def test_a_quantity_is_transformed_before_it_is_priced(
+    operation: Operation, factor: str, rounding: Rounding | None, priced: str
+) -> None:
+    price = Price(Standard(D(1)), transform=Transform(operation, D(factor), rounding))
+
+    assert rate(price, D(1400)).amount == D(priced)
+
+
+def test_each_step_comes_in_its_order() -> None:
+    price = Price(
+        Standard(D(10)),
+        transform=Transform(Operation.DIVIDE, D(1000), Rounding.CEILING),
+        free_units=D(2),
+        discount_percent=D(10),
+        maximum_amount=D(60),
+        minimum_amount=D(50),
+    )
+
+    dear, cheap = rate(price, D(9001)), rate(price, D(2001))
+
+    # 9,001 are 10; 2 are free, 8 cost 80; 8 come off, then 12 to the maximum.
+    assert [dear.free_units, dear.discount, dear.capped, dear.topped_up] == [2, 8, 12, 0]
+    assert dear.amount == 60
+    # 2,001 are 3; 1 costs 10; 1 comes off, and 41 are missing to the minimum.
+    assert [cheap.free_units, cheap.discount, cheap.capped, cheap.topped_up] == [2, 1, 0, 41]
+    assert cheap.amount == 50
 
 
 @pytest.mark.parametrize(("quantity", "fen"), [("12500", "37.5"), ("10000", "0"), ("3", "0")])
@@ -131,114 +262,9 @@ def test_a_late_correction_is_a_credit() -> None:
     assert line == Money(-200, Currency.USD)
 
 
-@given(prices(), QUANTITIES, QUANTITIES)
-def test_more_never_costs_less(price: Price, quantity: Decimal, other: Decimal) -> None:
-    less, more = sorted([quantity, other])
+def test_a_late_unit_that_reaches_a_cheaper_tier_is_a_credit() -> None:
+    price = Price(Volume((Tier(D(100), D(1000)), Tier(None, D(900)))))
 
-    assert rate(price, less).amount <= rate(price, more).amount
+    line = rate_further(price, D(101), billed=Money(100_000, Currency.USD))
 
-
-@given(prices(), QUANTITIES)
-def test_tiers_add_up_to_what_is_billable(price: Price, quantity: Decimal) -> None:
-    parts = [Fraction(tier.quantity) for tier in rate(price, quantity).tiers]
-
-    assert sum(parts) == Fraction(billable_quantity(price, quantity))
-
-
-@given(QUANTITIES, QUANTITIES, AMOUNTS)
-def test_within_a_tier_parts_cost_what_the_whole_costs(
-    first: Decimal, second: Decimal, unit_price: Decimal
-) -> None:
-    price = Price(Model.STANDARD, (Tier(None, unit_price),))
-
-    parts = [Fraction(rate(price, part).amount) for part in (first, second)]
-
-    assert sum(parts) == Fraction(rate(price, EXACT.add(first, second)).amount)
-
-
-@given(QUANTITIES)
-def test_bounds_between_equal_tiers_cost_nothing(quantity: Decimal) -> None:
-    cut = (Tier(D(100), D("0.3")), Tier(D(2000), D("0.3")), Tier(None, D("0.3")))
-
-    assert (
-        rate(Price(Model.GRADUATED, cut), quantity).amount == rate(standard("0.3"), quantity).amount
-    )
-
-
-# The JSON shape
-
-
-def test_a_standard_price_is_read() -> None:
-    document = {"model": "standard", "unit_price": "0.015", "free_units": "10000"}
-
-    assert parse_price(document) == standard("0.015", free_units=D(10_000))
-
-
-def test_a_graduated_price_is_read() -> None:
-    document = {
-        "model": "graduated",
-        "tiers": [
-            {"up_to": "10", "unit_price": "10", "flat_fee": "2"},
-            {"up_to": "20", "unit_price": "5", "flat_fee": "3"},
-            {"up_to": None, "unit_price": "5", "flat_fee": "3"},
-        ],
-    }
-
-    assert parse_price(document) == STEPS
-
-
-@pytest.mark.parametrize("unit_price", ["0.015", "0.015000000000"])
-def test_equal_prices_are_written_alike(unit_price: str) -> None:
-    assert dump_price(standard(unit_price)) == {"model": "standard", "unit_price": "0.015"}
-
-
-@given(prices())
-def test_a_price_survives_its_json(price: Price) -> None:
-    assert parse_price(dump_price(price)) == price
-
-
-def tiered(*tiers: Any) -> dict[str, Any]:
-    return {"model": "graduated", "tiers": list(tiers)}
-
-
-LAST = {"up_to": None, "unit_price": "1"}
-
-
-@pytest.mark.parametrize(
-    ("document", "path"),
-    [
-        ("0.015", "price"),
-        ({}, "price.model"),
-        ({"model": "volume"}, "price.model"),
-        ({"model": "standard"}, "price.unit_price"),
-        ({"model": "standard", "unit_price": 0.015}, "price.unit_price"),
-        ({"model": "standard", "unit_price": "-1"}, "price.unit_price"),
-        ({"model": "standard", "unit_price": "0.0000000000001"}, "price.unit_price"),
-        ({"model": "standard", "unit_price": "1", "tiers": []}, "price.tiers"),
-        ({"model": "standard", "unit_price": "1", "free_units": 5}, "price.free_units"),
-        (
-            {"model": "standard", "unit_price": "1", "minimum_amount": "2", "maximum_amount": "1"},
-            "price.maximum_amount",
-        ),
-        ({"model": "graduated"}, "price.tiers"),
-        (tiered(), "price.tiers"),
-        (tiered(*[LAST] * 101), "price.tiers"),
-        (tiered("1"), "price.tiers[0]"),
-        (tiered({"unit_price": "1"}), "price.tiers[0].up_to"),
-        (tiered({"up_to": "5", "unit_price": "1"}), "price.tiers[0].up_to"),
-        (tiered({"up_to": "0", "unit_price": "1"}, LAST), "price.tiers[0].up_to"),
-        (tiered(LAST, LAST), "price.tiers[0].up_to"),
-        (
-            tiered({"up_to": "5", "unit_price": "1"}, {"up_to": "5", "unit_price": "1"}, LAST),
-            "price.tiers[1].up_to",
-        ),
-        (tiered({"up_to": None}), "price.tiers[0].unit_price"),
-        (tiered(LAST | {"flat_fee": "1.x"}), "price.tiers[0].flat_fee"),
-        (tiered(LAST | {"colour": "red"}), "price.tiers[0].colour"),
-    ],
-)
-def test_a_wrong_price_is_refused_with_the_path_of_the_field(document: object, path: str) -> None:
-    with pytest.raises(Invalid) as refusal:
-        parse_price(document)
-
-    assert refusal.value.path == path
+    assert line == Money(-9100, Currency.USD)

@@ -7,7 +7,7 @@ import msgspec
 
 from app.api.v1.base import DecimalText
 from app.core.money import Currency
-from app.pricing.rating import Model
+from app.pricing.charges import Model
 
 
 class Tier(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True):

@@ -11,18 +11,18 @@ from sqlalchemy.orm import Session
 
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.metering.models import UsageEvent, UsageRollup
+from app.metering.usage import NO_USAGE, Usage
 from app.pricing.models import Aggregation, Metric
 
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a customer used of a metric: the one quantity it comes to, from how many events."""
-
-    quantity: Decimal
-    events: int
-
-
-NO_USAGE = Usage(Decimal(0), 0)
+__all__ = [
+    "NO_USAGE",
+    "DayUsage",
+    "EventFilter",
+    "Usage",
+    "daily_usage",
+    "list_events",
+    "period_usage",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from app.core.periods import (
 from app.fx.conversion import divided, from_cny, locked_rate, multiplied, to_cny
 from app.ledger.journals import Leg, sums
 from app.ledger.models import Book
-from app.metering.aggregation import Reading, aggregate
+from app.metering.aggregation import Reading, aggregate, weighted_sum
 from app.pricing.charges import Model, Standard
 from app.pricing.models import Aggregation
 from app.pricing.rating import Price, rate
@@ -224,20 +224,20 @@ def readings(quantities: list[str]) -> list[Reading]:
 
 def op_aggregate(case: Fields) -> Fields:
     aggregation = Aggregation(case["aggregation"])
-    return {
-        "value": aggregate(
-            aggregation,
-            [
-                Reading(
-                    quantity=quantity_of(event, aggregation),
-                    occurred_at=instant(event["at"]),
-                    sequence=arrival,
-                    key=str(event.get("value")),
-                )
-                for arrival, event in enumerate(case["events"])
-            ],
+    found = [
+        Reading(
+            quantity=quantity_of(event, aggregation),
+            occurred_at=instant(event["at"]),
+            sequence=arrival,
+            key=None if event.get("value") is None else str(event["value"]),
         )
-    }
+        for arrival, event in enumerate(case["events"])
+    ]
+    if aggregation is not Aggregation.WEIGHTED_SUM:
+        return {"value": aggregate(aggregation, found)}
+    period = Period(instant(case["period_start"]), instant(case["period_end"]))
+    value = weighted_sum(found, period, initial=Decimal(case.get("initial_value", "0")))
+    return {"value": round_half_up(value, case.get("round_to", 12))}
 
 
 def quantity_of(event: Fields, aggregation: Aggregation) -> Decimal:
@@ -331,11 +331,13 @@ ADAPTERS: dict[str, Callable[[Fields], Fields]] = {
     "aggregate/max": op_aggregate,
     "aggregate/last": op_aggregate,
     "aggregate/unique_count": op_aggregate,
+    "aggregate/weighted_sum": op_aggregate,
     "aggregate_and_price/sum": op_aggregate_and_price,
     "aggregate_and_price/count": op_aggregate_and_price,
     "aggregate_and_price/max": op_aggregate_and_price,
     "aggregate_and_price/last": op_aggregate_and_price,
     "aggregate_and_price/unique_count": op_aggregate_and_price,
+    "aggregate_and_price/weighted_sum": op_aggregate_and_price,
     "fx_lock_rate": op_fx_lock_rate,
     "fx_collect": op_fx_collect,
     "fx_settle": op_fx_settle,

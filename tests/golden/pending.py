@@ -2,7 +2,6 @@
 
 PENDING = frozenset(
     {
-        "aggregate/weighted_sum",
         "apply_coupons",
         "apply_credit_balance",
         "burn_order",

@@ -7,12 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.metering.aggregation import Aggregation, Reading, aggregate
+from app.core.periods import Period
+from app.metering.aggregation import Reading, aggregate, weighted_sum
+from app.pricing.models import Aggregation
 
 MIDNIGHT = datetime(2024, 1, 1, tzinfo=UTC)
+FOUR_HOURS = Period(MIDNIGHT, MIDNIGHT + timedelta(hours=4))
+OF_READINGS = sorted(set(Aggregation) - {Aggregation.WEIGHTED_SUM})
 
 
-def at(hour: int, quantity: str, *, sequence: int = 0, key: str = "") -> Reading:
+def at(hour: int, quantity: str, *, sequence: int = 0, key: str | None = None) -> Reading:
     return Reading(Decimal(quantity), MIDNIGHT + timedelta(hours=hour), sequence, key)
 
 
@@ -22,7 +26,7 @@ READINGS = st.lists(
         quantity=st.decimals(-(10**18) + 1, 10**18 - 1, places=12),
         occurred_at=st.integers(0, 3).map(lambda hour: MIDNIGHT + timedelta(hours=hour)),
         sequence=st.integers(0, 10**6),
-        key=st.sampled_from(["gpt-5", "qwen", ""]),
+        key=st.sampled_from(["gpt-5", "qwen", None]),
     ),
     max_size=8,
     unique_by=lambda reading: reading.sequence,
@@ -32,9 +36,10 @@ TWO_ORDERS = READINGS.flatmap(
 )
 
 
-@pytest.mark.parametrize("aggregation", Aggregation)
+@pytest.mark.parametrize("aggregation", OF_READINGS)
 def test_nothing_comes_to_zero(aggregation: Aggregation) -> None:
     assert aggregate(aggregation, []) == 0
+    assert weighted_sum([], FOUR_HOURS) == 0
 
 
 @pytest.mark.parametrize(
@@ -71,10 +76,42 @@ def test_a_sum_loses_no_digit() -> None:
     assert str(aggregate(Aggregation.SUM, readings)) == "1000000000000000000.000000000001"
 
 
-@given(st.sampled_from(Aggregation), TWO_ORDERS)
+def test_a_reading_without_the_dimension_is_not_a_value_of_it() -> None:
+    readings = [at(1, "1", key="gpt-5"), at(2, "1"), at(3, "1")]
+
+    assert aggregate(Aggregation.UNIQUE_COUNT, readings) == 1
+
+
+@pytest.mark.parametrize(
+    ("readings", "initial", "quantity"),
+    [
+        ([at(0, "8")], "0", "8"),
+        ([at(2, "8")], "0", "4"),
+        ([at(1, "8"), at(3, "-8")], "0", "4"),
+        ([at(3, "-8")], "100", "98"),
+        ([], "100", "100"),
+        ([at(3, "0.000000000002")], "0", "0.000000000001"),  # a half goes up
+    ],
+)
+def test_a_weighted_sum_is_the_running_total_averaged_over_time(
+    readings: list[Reading], initial: str, quantity: str
+) -> None:
+    assert weighted_sum(readings, FOUR_HOURS, initial=Decimal(initial)) == Decimal(quantity)
+
+
+def test_a_weighted_sum_is_rounded_to_twelve_decimals() -> None:
+    three_hours = Period(MIDNIGHT, MIDNIGHT + timedelta(hours=3))
+
+    assert str(weighted_sum([at(1, "1")], three_hours)) == "0.666666666667"
+    with pytest.raises(ValueError, match="period"):
+        aggregate(Aggregation.WEIGHTED_SUM, [at(1, "1")])
+
+
+@given(st.sampled_from(OF_READINGS), TWO_ORDERS)
 def test_the_order_of_arrival_does_not_matter(
     aggregation: Aggregation, readings: tuple[list[Reading], list[Reading]]
 ) -> None:
     one, other = readings
 
     assert aggregate(aggregation, one) == aggregate(aggregation, other)
+    assert weighted_sum(one, FOUR_HOURS) == weighted_sum(other, FOUR_HOURS)

@@ -16,12 +16,21 @@ from app.core.money import Currency
 from app.core.text import is_clean
 from app.pricing.fields import InvalidPrice
 from app.pricing.filters import ANY, Declared, PriceFilter
+from app.pricing.models import Aggregation
 from app.pricing.price_documents import dump_price, parse_price
 from app.pricing.rating import Price, needs_events
 
 MAX_FILTERS = 50
 MAX_VALUES = 100
 MAX_GROUP_BY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Priceable:
+    """What a price may look at in a metric: its dimensions, and single events only of a sum."""
+
+    dimensions: Declared
+    aggregation: Aggregation = Aggregation.SUM
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +96,21 @@ def dump_metric_price(price: MetricPrice) -> dict[str, Any]:
     return document
 
 
-def refuse_undeclared(price: MetricPrice, declared: Declared, *, path: str) -> None:
-    """Raise InvalidPrice when the price looks at what the metric does not declare."""
+def refuse_unfit(price: MetricPrice, metric: Priceable, *, path: str) -> None:
+    """Raise InvalidPrice when the price looks at what the metric does not have."""
+    _refuse_undeclared(price, metric.dimensions, path)
+    if metric.aggregation is not Aggregation.SUM:
+        _refuse_event_terms(price, path)
+
+
+def _refuse_event_terms(price: MetricPrice, path: str) -> None:
+    for position, each in price.prices.items():
+        if needs_events(each):
+            at = path if position is None else f"{path}.filters[{position}]"
+            raise InvalidPrice("has terms per event: the metric must be a sum", path=f"{at}.model")
+
+
+def _refuse_undeclared(price: MetricPrice, declared: Declared, path: str) -> None:
     for number, each in enumerate(price.filters):
         for name, values in each.match.items():
             at = f"{path}.filters[{number}].match.{name}"

@@ -17,12 +17,12 @@ from typing import Any
 from app.core.decimals import parse_decimal, plain
 from app.core.errors import Invalid
 from app.core.money import Currency
-from app.pricing.filters import Declared
 from app.pricing.metric_prices import (
     MetricPrice,
+    Priceable,
     dump_metric_price,
     parse_metric_price,
-    refuse_undeclared,
+    refuse_unfit,
 )
 from app.pricing.models import RateCardVersion
 
@@ -46,10 +46,10 @@ class Content:
     commitments: dict[Currency, Decimal] = field(default_factory=dict)
 
 
-def parse_content(document: object, *, metrics: Mapping[str, Declared]) -> Content:
+def parse_content(document: object, *, metrics: Mapping[str, Priceable]) -> Content:
     """Read what a merchant wrote, in his order.
 
-    `metrics` are those that may be priced, each with the dimensions it declares. Raises
+    `metrics` are those that may be priced, each with what a price may look at. Raises
     InvalidContent, InvalidPrice or InvalidDecimal with the path of the wrong field, such as
     `currencies.USD[1].unit_price`.
     """
@@ -156,9 +156,9 @@ def _parse_price_set(document: object, currency: Currency, path: str) -> PriceSe
     return prices
 
 
-def _refuse_unpriceable(prices: PriceSet, metrics: Mapping[str, Declared], path: str) -> None:
+def _refuse_unpriceable(prices: PriceSet, metrics: Mapping[str, Priceable], path: str) -> None:
     for index, (metric, price) in enumerate(prices.items()):
         at = f"{path}[{index}]"
         if metric not in metrics:
             raise InvalidContent("is no active metric", path=f"{at}.metric")
-        refuse_undeclared(price, metrics[metric], path=at)
+        refuse_unfit(price, metrics[metric], path=at)

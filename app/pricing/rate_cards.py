@@ -131,7 +131,7 @@ def read_content(session: Session, content: object) -> dict[str, Any]:
 
     Raises Invalid with the path of what is wrong.
     """
-    metrics = queries.declared_dimensions(session)
+    metrics = queries.priceable_metrics(session)
     return dump_content(parse_content(content, metrics=metrics))
 
 

@@ -12,9 +12,11 @@ from app.core.money import (
     Currency,
     CurrencyMismatch,
     Money,
+    Rounding,
     allocate,
     allocate_within,
     round_half_up,
+    round_to,
 )
 
 MINOR = st.integers(-(10**15), 10**15)
@@ -41,6 +43,29 @@ def usd(minor: int) -> Money:
 )
 def test_halves_round_away_from_zero(exact: str, decimals: int, rounded: str) -> None:
     assert round_half_up(Decimal(exact), decimals) == Decimal(rounded)
+
+
+@pytest.mark.parametrize(
+    ("rounding", "rounded"),
+    [
+        (Rounding.HALF_UP, [-3, -2, 1, 2, 3]),
+        (Rounding.HALF_DOWN, [-2, -1, 1, 2, 2]),
+        (Rounding.HALF_EVEN, [-2, -2, 1, 2, 2]),
+        (Rounding.UP, [-3, -2, 2, 2, 3]),
+        (Rounding.DOWN, [-2, -1, 1, 1, 2]),
+        (Rounding.CEILING, [-2, -1, 2, 2, 3]),
+        (Rounding.FLOOR, [-3, -2, 1, 1, 2]),
+    ],
+)
+def test_each_rounding_goes_its_way(rounding: Rounding, rounded: list[int]) -> None:
+    values = [Decimal(text) for text in ("-2.5", "-1.5", "1.2", "1.7", "2.5")]
+
+    assert [round_to(value, 0, rounding) for value in values] == rounded
+
+
+def test_a_percentage_of_an_amount_is_rounded() -> None:
+    assert usd(100).percent(Decimal("33.33")) == usd(33)
+    assert usd(-50).percent(Decimal(1)) == usd(-1)
 
 
 def test_a_third_is_rounded_on_its_exact_value() -> None:

@@ -68,10 +68,10 @@ def test_an_own_metric_is_made_changed_archived_and_restored(session: Session) -
     metrics.archive_metric(session, metric.id)
     metrics.archive_metric(session, metric.id)
     assert metric.status is CatalogStatus.ARCHIVED
-    assert queries.declared_dimensions(session) == {}
+    assert queries.priceable_metrics(session) == {}
 
     metrics.restore_metric(session, metric.id)
-    assert queries.declared_dimensions(session) == {"gpu_seconds": {}}
+    assert list(queries.priceable_metrics(session)) == ["gpu_seconds"]
 
 
 def test_a_built_in_code_is_taken(session: Session) -> None:

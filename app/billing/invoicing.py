@@ -1,18 +1,16 @@
 """Invoices of usage: a draft when the period is over, finalised once the grace has passed."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.billing import collection, lines
-from app.billing.amounts import sum_lines
-from app.billing.lines import Line, Scope
+from app.billing import bills, collection, queries
+from app.billing.bills import Bill
 from app.billing.models import (
     INVOICE,
     Invoice,
@@ -24,7 +22,6 @@ from app.billing.models import (
 )
 from app.billing.quotes import Quote, quote
 from app.core import db, ids
-from app.core.money import Money
 from app.core.periods import Period, local_date
 from app.customers import contracts
 from app.customers.models import Contract
@@ -37,20 +34,16 @@ from app.pricing import queries as catalogue
 PAYMENT_TERM = timedelta(days=14)
 """How long after it was finalised an invoice falls due."""
 
+STRAGGLERS = timedelta(minutes=1)
+"""How long, in real time, a request may still be storing usage of a period since drafted."""
+
+CREDIT_RECHECK = timedelta(days=30)
+"""How long an ended contract waits that is owed a credit, which no invoice can give."""
+
 
 class Outcome(StrEnum):
     FINALIZED = "finalized"
     REPEATED = "repeated"  # it was finalised before; nothing changed
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What the open period of a contract would be billed with the usage so far."""
-
-    period_from: date
-    period_to: date
-    lines: Sequence[Line]
-    quote: Quote
 
 
 def draft(session: Session, contract_id: int, *, now: datetime) -> Invoice | None:
@@ -65,13 +58,35 @@ def draft(session: Session, contract_id: int, *, now: datetime) -> Invoice | Non
     if period is None or period.end_at > now:
         return None
     merchant = clocks.get_merchant(session)
-    invoice = _insert_draft(session, contract, period, now=now)
+    finalize_at = _grace_ends(contract, period, merchant)
+    values = _draft_values(session, contract, period, now=now)
+    invoice = _insert_draft(session, values | {"finalize_at": finalize_at})
     contracts.advance_period(contract, zone=ZoneInfo(merchant.time_zone))
     contract.retry_at = None
     if invoice is not None:
-        rated = lines.rate_usage(session, _scope(invoice))
-        invoice.subtotal_minor = _subtotal(invoice, rated).minor
-        _write_lines(session, invoice, rated)
+        _write_lines(session, invoice, bills.bill_of(session, contract, invoice))
+    return invoice
+
+
+def draft_late(session: Session, contract_id: int, *, now: datetime) -> Invoice | None:
+    """Draft the one invoice of late usage of a contract that has no next one.
+
+    It is due when no more usage can come. Locks the contract. Returns None when it is not, or
+    nothing is to be paid; a credit then stays with the contract. Raises NotFound and LineTooLarge.
+    """
+    contract = db.get_locked(session, Contract, contract_id, noun="contract")
+    period = _collecting(session, contract, now=now)
+    if period is None:
+        return None
+    bill = bills.late_bill(session, contract)
+    if not bill.subtotal:
+        contract.late_from = bill.late_from
+        contract.retry_at = now + CREDIT_RECHECK if bill.late_from else None
+        return None
+    values = _draft_values(session, contract, period, now=now)
+    invoice = _insert_draft(session, values | {"kind": InvoiceKind.LATE, "finalize_at": now})
+    if invoice is not None:
+        _write_lines(session, invoice, bill)
     return invoice
 
 
@@ -79,22 +94,28 @@ def finalize(session: Session, invoice_id: int, *, rates: RateSource, now: datet
     """Issue a draft: rate all usage of its period, lock rates, terms and amounts, give a number.
 
     One that comes to nothing is paid at once. Posts T1, emits the event and owes the PDF. Locks
-    the merchant, then the invoice, so that numbers have no gaps and the clock no way back.
-    Finalising twice changes nothing. Raises NotFound, LineTooLarge and NoRate.
+    the merchant, so that numbers have no gaps and the clock no way back; then the contract, so
+    that usage is either in the invoice or late; then the invoice. Finalising twice changes
+    nothing. Raises NotFound, LineTooLarge and NoRate.
     """
     merchant = clocks.lock_merchant(session)
+    contract_id = queries.get_invoice(session, invoice_id).contract_id
+    contract = db.get_locked(session, Contract, contract_id, noun="contract")
     invoice = collection.lock_invoice(session, invoice_id)
     if INVOICE.is_repeat(invoice.status, InvoiceEvent.FINALIZE):
         return Outcome.REPEATED
     # All is looked up before anything is set: a flush in between would be half an invoice.
-    rated = lines.rate_usage(session, _scope(invoice))
-    locked = quote(session, _subtotal(invoice, rated), rates=rates, now=now)
+    bill = bills.bill_of(session, contract, invoice)
+    locked = quote(session, bill.subtotal, rates=rates, now=now)
+    stragglers_from = _stragglers_from(session, invoice)
     number = _next_number(session, merchant, now=now)
     _lock(invoice, locked)
     invoice.status = INVOICE.after(invoice.status, InvoiceEvent.FINALIZE)
     invoice.number, invoice.finalized_at, invoice.due_at = number, now, now + PAYMENT_TERM
     merchant.first_invoice_at = merchant.first_invoice_at or now
-    _write_lines(session, invoice, rated)
+    _write_lines(session, invoice, bill)
+    _note_billed(contract, invoice)
+    contract.late_from = min(filter(None, (bill.late_from, stragglers_from)), default=None)
     if not invoice.collection:
         collection.mark_paid(session, invoice, now=now)
         return Outcome.FINALIZED
@@ -103,59 +124,76 @@ def finalize(session: Session, invoice_id: int, *, rates: RateSource, now: datet
     return Outcome.FINALIZED
 
 
-def preview(
-    session: Session, contract: Contract, *, rates: RateSource, now: datetime
-) -> Preview | None:
-    """Return what the contract's open period comes to so far, or None when it has none.
+def _collecting(session: Session, contract: Contract, *, now: datetime) -> Period | None:
+    """Return the time in which late usage of an ended contract came, None while it still may.
 
-    Nothing is written. Raises LineTooLarge and NoRate.
+    It begins where the contract's last invoice ends, and so names the invoice of late usage: two
+    of them can not begin at one instant.
     """
-    period = contract.open_period
-    if period is None:
+    merchant = clocks.get_merchant(session)
+    if contract.billed_to is None or contract.late_from is None or contract.open_period:
         return None
-    zone = ZoneInfo(clocks.get_merchant(session).time_zone)
-    scope = Scope(
-        contract.customer_id,
-        contract.rate_card_version_id,
-        contract.currency,
-        local_date(period.start_at, zone),
-        local_date(period.end_at, zone),
+    closed_at = contract.billed_to + timedelta(
+        days=merchant.late_window_days, hours=merchant.grace_hours
     )
-    rated = lines.rate_usage(session, scope)
-    subtotal = sum_lines((line.amount for line in rated), contract.currency)
-    quoted = quote(session, subtotal, rates=rates, now=now)
-    return Preview(scope.first_day, scope.end_day, rated, quoted)
+    of_contract = Invoice.contract_id == contract.id
+    is_drafted = exists().where(of_contract, Invoice.status == InvoiceStatus.DRAFT)
+    if closed_at >= now or session.scalar(select(is_drafted)):
+        return None
+    last = session.scalar(select(func.max(Invoice.period_end_at)).where(of_contract))
+    start_at = max(contract.billed_to, last or contract.billed_to)
+    return Period(start_at, now) if start_at < now else None
 
 
-def _insert_draft(
+def _stragglers_from(session: Session, invoice: Invoice) -> date | None:
+    """Return the first day for which usage may still be on its way, unseen by this invoice.
+
+    Usage of an open period is stored without a lock; a request that began before the draft was
+    made may end after the invoice is out. The next invoice looks at the period again.
+    """
+    is_young = select(Invoice.drafted_at > func.now() - STRAGGLERS).where(Invoice.id == invoice.id)
+    is_open = invoice.kind is InvoiceKind.USAGE and session.scalar(is_young)
+    return invoice.period_from if is_open else None
+
+
+def _note_billed(contract: Contract, invoice: Invoice) -> None:
+    if invoice.kind is InvoiceKind.USAGE:
+        end_at = invoice.period_end_at
+        contract.billed_to = max(contract.billed_to or end_at, end_at)
+
+
+def _draft_values(
     session: Session, contract: Contract, period: Period, *, now: datetime
-) -> Invoice | None:
+) -> dict[str, Any]:
     merchant = clocks.get_merchant(session)
     zone = ZoneInfo(merchant.time_zone)
     version = catalogue.get_version(session, contract.rate_card_version_id)
+    return {
+        "merchant_id": contract.merchant_id,
+        "kind": InvoiceKind.USAGE,
+        "status": InvoiceStatus.DRAFT,
+        "customer_id": contract.customer_id,
+        "contract_id": contract.id,
+        "period_start_at": period.start_at,
+        "period_end_at": period.end_at,
+        "period_from": local_date(period.start_at, zone),
+        "period_to": local_date(period.end_at, zone),
+        "time_zone": merchant.time_zone,
+        "currency": contract.currency,
+        "subtotal_minor": 0,
+        "settlement_currency": merchant.settlement_currency,
+        "rate_card_version_id": version.id,
+        "rate_card": version.content,
+        "rate_card_sha256": version.sha256,
+        "link_secret": ids.random_base62(collection.SECRET_LENGTH),
+        "created_at": now,
+    }
+
+
+def _insert_draft(session: Session, values: dict[str, Any]) -> Invoice | None:
     invoice: Invoice | None = session.scalar(
         insert(Invoice)
-        .values(
-            merchant_id=contract.merchant_id,
-            kind=InvoiceKind.USAGE,
-            status=InvoiceStatus.DRAFT,
-            customer_id=contract.customer_id,
-            contract_id=contract.id,
-            period_start_at=period.start_at,
-            period_end_at=period.end_at,
-            period_from=local_date(period.start_at, zone),
-            period_to=local_date(period.end_at, zone),
-            time_zone=merchant.time_zone,
-            currency=contract.currency,
-            subtotal_minor=0,
-            settlement_currency=merchant.settlement_currency,
-            rate_card_version_id=version.id,
-            rate_card=version.content,
-            rate_card_sha256=version.sha256,
-            link_secret=ids.random_base62(collection.SECRET_LENGTH),
-            created_at=now,
-            finalize_at=_grace_ends(contract, period, merchant),
-        )
+        .values(values)
         .on_conflict_do_nothing(
             index_elements=["merchant_id", "contract_id", "period_start_at", "kind"]
         )
@@ -173,41 +211,30 @@ def _grace_ends(contract: Contract, period: Period, merchant: Merchant) -> datet
     return max(period.end_at, contract.created_at) + timedelta(hours=merchant.grace_hours)
 
 
-def _scope(invoice: Invoice) -> Scope:
-    return Scope(
-        invoice.customer_id,
-        invoice.rate_card_version_id,
-        invoice.currency,
-        invoice.period_from,
-        invoice.period_to,
-    )
-
-
-def _subtotal(invoice: Invoice, rated: Sequence[Line]) -> Money:
-    return sum_lines((line.amount for line in rated), invoice.currency)
-
-
-def _write_lines(session: Session, invoice: Invoice, rated: Sequence[Line]) -> None:
+def _write_lines(session: Session, invoice: Invoice, bill: Bill) -> None:
     """Replace the lines of a draft: usage may have come late, within the grace."""
+    invoice.subtotal_minor = bill.subtotal.minor
     session.execute(delete(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id))
     session.add_all(
         InvoiceLine(
             merchant_id=invoice.merchant_id,
             invoice_id=invoice.id,
             position=position,
-            period_from=invoice.period_from,
-            period_to=invoice.period_to,
-            metric_id=line.metric.id,
-            metric_code=line.metric.code,
-            description=line.metric.name,
-            unit=line.metric.unit,
+            kind=line.kind,
+            part=dict(line.part),
+            period_from=line.first_day,
+            period_to=line.end_day,
+            metric_id=line.metric.id if line.metric else None,
+            metric_code=line.metric.code if line.metric else "",
+            description=line.description,
+            unit=line.metric.unit if line.metric else "",
             quantity=line.usage.quantity,
             events=line.usage.events,
             amount_minor=line.amount.minor,
             is_priced=line.is_priced,
-            tiers=line.tiers,
+            tiers=list(line.tiers),
         )
-        for position, line in enumerate(rated, start=1)
+        for position, line in enumerate(bill.lines, start=1)
     )
 
 

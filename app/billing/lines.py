@@ -1,27 +1,43 @@
-"""A period's usage becomes lines: one per metric, each rounded once, with its working shown."""
+"""A period's usage becomes lines: one for each part of a price, each rounded once."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from fractions import Fraction
 from itertools import chain
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.billing import measuring
+from app.billing.amounts import sum_lines
+from app.billing.models import LineKind
+from app.billing.scopes import Scope
+from app.billing.working import Row, working
 from app.core.decimals import plain
 from app.core.errors import Conflict
-from app.core.money import Currency, Money
+from app.core.money import Money
 from app.customers import queries as customers
 from app.customers.models import Contract
-from app.metering.queries import NO_USAGE, Usage, period_usage
-from app.pricing import price_sets, rating
+from app.metering.usage import NO_USAGE, SeriesUsage, Usage
+from app.pricing import parts, price_sets
 from app.pricing import queries as catalogue
+from app.pricing.charges import Graduated, GraduatedPercentage, Volume
+from app.pricing.metric_prices import MetricPrice
 from app.pricing.models import Metric
-from app.pricing.rating import Price, RatedTier
+from app.pricing.parts import Part, RatedPart
+from app.pricing.rating import Price, Rated
 
 MAX_LINE = 10**13
 """Minor units: what a line may come to. More is a slip in a price, and must not be collected."""
+
+_VALUES_SHOWN = 3
+"""How many values of a filter a description names."""
+
+Key = tuple[int | None, str]
+"""What tells the lines of one period apart: the metric and the part, None for the commitment."""
 
 
 class LineTooLarge(Conflict):
@@ -29,102 +45,184 @@ class LineTooLarge(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """What a bill is about: whose usage on which local days, at which prices.
+class Line:
+    """One part of a metric's price on a bill, or what is missing to a commitment.
 
-    `end_day` is exclusive. The prices are those of the pinned version in `currency`.
+    `tiers` is its working as JSON. The usage is that of the days from `first_day` to `end_day`,
+    exclusive. Usage that no part takes is a line of zero that is not priced. `tier` is the number
+    of the tier that the quantity ends in.
     """
 
-    customer_id: int
-    rate_card_version_id: int
-    currency: Currency
-    first_day: date
-    end_day: date
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One metric's part of a bill. The tiers are JSON: texts of exact minor units."""
-
-    metric: Metric
+    kind: LineKind
+    metric: Metric | None
+    part: Mapping[str, Any]
+    description: str
     usage: Usage
     amount: Money
-    tiers: list[dict[str, Any]]
+    tiers: Sequence[Row]
+    first_day: date
+    end_day: date
     is_priced: bool = True
+    tier: int = 1
+
+    @property
+    def key(self) -> Key:
+        return line_key(None if self.metric is None else self.metric.id, self.part)
 
 
-def rate_usage(session: Session, scope: Scope) -> list[Line]:
-    """Rate the usage of the scope, in the order the rate card has its prices.
+def line_key(metric_id: int | None, part: Mapping[str, Any]) -> Key:
+    """Return what is the same for all lines about one part of a metric in one period."""
+    return metric_id, json.dumps(part, sort_keys=True)
+
+
+def rate_period(session: Session, scope: Scope) -> list[Line]:
+    """Rate all usage of the scope: in the order the rate card has its prices, the commitment last.
 
     A metric that was not used has no line unless it costs something all the same. Usage that no
-    contract of the customer prices comes last, as lines of zero. Raises LineTooLarge.
+    contract of the customer prices is there as lines of zero. Raises LineTooLarge.
     """
-    usage = _usage_by_metric(session, scope)
-    version = catalogue.get_version(session, scope.rate_card_version_id)
-    prices = price_sets.prices_of(version, scope.currency)
-    metrics = catalogue.metrics_by_code(session, prices)
-    priced = [
-        _line(metrics[code], usage.get(metrics[code].id, NO_USAGE), price, currency=scope.currency)
-        for code, price in prices.items()
-    ]
-    unpriced = usage.keys() - {metric.id for metric in metrics.values()}
+    usage = measuring.usage_of(session, scope)
+    metrics = all_metrics(session)
+    lines = rate_usage(session, scope, metrics, usage=usage)
+    priced = scope.terms.prices.keys()
+    strays = [metric for code, metric in metrics.items() if code not in priced]
+    used = [metric for metric in strays if metric.id in usage]
+    return [*lines, *_unpriced_lines(session, scope, used, usage=usage), *commitment(scope, lines)]
+
+
+def rate_usage(
+    session: Session,
+    scope: Scope,
+    metrics: Mapping[str, Metric],
+    *,
+    usage: Mapping[int, Sequence[SeriesUsage]],
+) -> list[Line]:
+    """Rate what the scope has prices for; `usage` is by metric. Raises LineTooLarge."""
     return [
-        *(line for line in priced if line.usage.events or line.amount),
-        *_unpriced_lines(session, scope, {metric_id: usage[metric_id] for metric_id in unpriced}),
+        line
+        for code, price in scope.terms.prices.items()
+        for line in rate_metric(session, scope, metrics[code], price=price, usage=usage)
     ]
 
 
-def _usage_by_metric(session: Session, scope: Scope) -> dict[int, Usage]:
-    found = period_usage(
-        session, [scope.customer_id], first_day=scope.first_day, end_day=scope.end_day
-    )
-    return {metric_id: usage for (_, metric_id), usage in found.items()}
+def rate_metric(
+    session: Session,
+    scope: Scope,
+    metric: Metric,
+    *,
+    price: MetricPrice,
+    usage: Mapping[int, Sequence[SeriesUsage]],
+) -> Iterator[Line]:
+    """Yield a line for each part of the metric that was used or costs something all the same.
+
+    What no part takes comes last, as a line of zero. Raises LineTooLarge.
+    """
+    series = usage.get(metric.id, ())
+    measured = measuring.measure(session, scope, metric, price=price, series=series)
+    for each in parts.rate_parts(price, measured.to_rate):
+        used = measured.usage.get(each.part, NO_USAGE)
+        line = _line(scope, metric, price, each=each, usage=used)
+        if used.events or used.quantity or line.amount:
+            yield line
+    if measured.unpriced.events:
+        yield _unpriced_line(scope, metric, measured.unpriced)
 
 
-def _line(metric: Metric, usage: Usage, price: Price, *, currency: Currency) -> Line:
-    rated = rating.rate(price, usage.quantity)
-    if rated.amount > MAX_LINE:
+def commitment(scope: Scope, lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield what the lines miss to the commitment of the scope, if they miss anything."""
+    if scope.terms.commitment is None:
+        return
+    billed = sum_lines((line.amount for line in lines), scope.currency)
+    share = Fraction(scope.days, scope.whole_days)
+    missing = Money.rounded(Fraction(scope.terms.commitment) * share, scope.currency) - billed
+    if missing.minor > 0:
+        yield Line(
+            kind=LineKind.COMMITMENT,
+            metric=None,
+            part={},
+            description="Minimum commitment",
+            usage=NO_USAGE,
+            amount=missing,
+            tiers=[],
+            first_day=scope.first_day,
+            end_day=scope.end_day,
+        )
+
+
+def all_metrics(session: Session) -> dict[str, Metric]:
+    """Return the merchant's metrics by code, also archived ones: a bill may be about any."""
+    metrics = session.scalars(select(Metric).order_by(Metric.code))
+    return {metric.code: metric for metric in metrics}
+
+
+def _line(
+    scope: Scope, metric: Metric, price: MetricPrice, *, each: RatedPart, usage: Usage
+) -> Line:
+    if each.rated.amount > MAX_LINE:
         raise LineTooLarge(f"{metric.code}: {plain(usage.quantity)} come to more than we bill")
-    amount = Money.rounded(rated.amount, currency)
-    return Line(metric, usage, amount, list(_working(price, usage.quantity, rated.tiers)))
+    return Line(
+        kind=LineKind.USAGE,
+        metric=metric,
+        part=each.part.document,
+        description=_describe(metric, price, each.part),
+        usage=usage,
+        amount=Money.rounded(each.rated.amount, scope.currency),
+        tiers=working(each.price, each.rated),
+        first_day=scope.first_day,
+        end_day=scope.end_day,
+        tier=_tier_reached(each.price, each.rated),
+    )
 
 
-def _working(
-    price: Price, quantity: Decimal, tiers: Iterable[RatedTier]
-) -> Iterable[dict[str, Any]]:
-    """Write the tiers a quantity went through, the free units before all as a tier of price 0."""
-    free, floor = price.free_units, rating.ZERO
-    if free:
-        taken = min(max(quantity, rating.ZERO), free)
-        yield _tier(floor, free, RatedTier(taken, rating.ZERO, rating.ZERO, rating.ZERO))
-        floor = free
-    for bounds, rated in zip(price.tiers, tiers, strict=False):  # only the tiers it entered
-        up_to = None if bounds.up_to is None else free + bounds.up_to
-        yield _tier(floor, up_to, rated)
-        floor = up_to or floor
+def _tier_reached(price: Price, rated: Rated) -> int:
+    match price.charge:
+        case Graduated() | Volume() | GraduatedPercentage() if rated.tiers:
+            bounds = [tier.up_to for tier in price.charge.tiers]
+            return bounds.index(rated.tiers[-1].up_to) + 1
+        case _:
+            return 1
 
 
-def _tier(above: Decimal, up_to: Decimal | None, rated: RatedTier) -> dict[str, Any]:
-    return {
-        "above": plain(above),
-        "up_to": None if up_to is None else plain(up_to),
-        "quantity": plain(rated.quantity),
-        "unit_price": plain(rated.unit_price),
-        "flat_fee": plain(rated.flat_fee),
-        "amount": plain(rated.amount),
-    }
+def _describe(metric: Metric, price: MetricPrice, part: Part) -> str:
+    """Name the metric, and in words which part of its usage the line is about."""
+    match = {} if part.filter is None else price.filters[part.filter].match
+    words = {name: _shortened(values) for name, values in match.items()} | dict(part.group)
+    said = "; ".join(f"{name} = {value}" for name, value in words.items())
+    return f"{metric.name} ({said})" if said else metric.name
 
 
-def _unpriced_lines(session: Session, scope: Scope, usage: Mapping[int, Usage]) -> list[Line]:
-    if not usage:
-        return []
-    metrics = (catalogue.get_metric(session, metric_id) for metric_id in usage)
-    elsewhere = _priced_elsewhere(session, scope)
-    return [
-        Line(metric, usage[metric.id], Money.zero(scope.currency), [], is_priced=False)
-        for metric in sorted(metrics, key=lambda metric: metric.code)
-        if metric.code not in elsewhere
-    ]
+def _shortened(values: Sequence[str]) -> str:
+    shown = ", ".join(values[:_VALUES_SHOWN])
+    return shown if len(values) <= _VALUES_SHOWN else f"{shown}, …"
+
+
+def _unpriced_lines(
+    session: Session,
+    scope: Scope,
+    metrics: Sequence[Metric],
+    *,
+    usage: Mapping[int, Sequence[SeriesUsage]],
+) -> Iterator[Line]:
+    elsewhere = _priced_elsewhere(session, scope) if metrics else set()
+    for metric in metrics:
+        if metric.code not in elsewhere:
+            used = measuring.total(session, scope, metric, series=usage[metric.id])
+            yield _unpriced_line(scope, metric, used)
+
+
+def _unpriced_line(scope: Scope, metric: Metric, usage: Usage) -> Line:
+    return Line(
+        kind=LineKind.USAGE,
+        metric=metric,
+        part={},
+        description=metric.name,
+        usage=usage,
+        amount=Money.zero(scope.currency),
+        tiers=[],
+        first_day=scope.first_day,
+        end_day=scope.end_day,
+        is_priced=False,
+    )
 
 
 def _priced_elsewhere(session: Session, scope: Scope) -> set[str]:

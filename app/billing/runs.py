@@ -7,9 +7,10 @@ twice, by several schedulers at once, or killed half-way, and what is missing is
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app.billing import collection, invoicing
 from app.billing.models import Invoice, InvoiceRun, InvoiceStatus, RunTrigger
@@ -21,6 +22,7 @@ from app.fx.rates import RateSource
 from app.identity.models import Merchant
 
 CHUNK = 200
+_A_DAY, _AN_HOUR = literal(timedelta(days=1)), literal(timedelta(hours=1))
 RETRY_AFTER = timedelta(minutes=10)
 """How long a contract or a draft that failed waits for the next attempt."""
 
@@ -28,6 +30,12 @@ Now = datetime | ColumnElement[datetime]
 """An instant, or for a question across merchants each one's own."""
 
 _ERROR_LENGTH = 2000
+
+
+class Draft(Protocol):
+    """A step that drafts one invoice of a contract, if one is due."""
+
+    def __call__(self, session: Session, contract_id: int, *, now: datetime) -> Invoice | None: ...
 
 
 @dataclass(slots=True)
@@ -63,6 +71,7 @@ def run_due(
         session.add(run)
     drafting, finalizing = _Tally(limit), _Tally(limit)
     _draft_due(transaction, drafting, now=now)
+    _draft_late_due(transaction, drafting, now=now)
     _finalize_due(transaction, rates, finalizing, now=now)
     errors = drafting.errors + finalizing.errors
     with transaction() as session:
@@ -79,20 +88,41 @@ def due_merchants(reader: Session, *, now: datetime) -> list[int]:
     Asked by the login that reads all merchants.
     """
     theirs = literal(now) + Merchant.clock_offset
-    has_contract = exists().where(Contract.merchant_id == Merchant.merchant_id, *_is_due(theirs))
+    of_merchant = Contract.merchant_id == Merchant.merchant_id
+    has_contract = exists().where(of_merchant, _is_due(theirs))
+    has_late = exists().where(of_merchant, _is_late_due(theirs))
     has_draft = exists().where(
         Invoice.merchant_id == Merchant.merchant_id,
         Invoice.status == InvoiceStatus.DRAFT,
         Invoice.finalize_at <= theirs,
     )
-    due = select(Merchant.merchant_id).where(or_(has_contract, has_draft))
+    due = select(Merchant.merchant_id).where(or_(has_contract, has_late, has_draft))
     return list(reader.scalars(due.execution_options(platform=True)))
 
 
 def _draft_due(transaction: Transaction, tally: _Tally, *, now: datetime) -> None:
-    for contract_id in _due(transaction, Contract.id, and_(*_is_due(now))):
+    if tally.left:
+        contracts = _due(transaction, Contract.id, _is_due(now))
+        _draft_each(transaction, contracts, invoicing.draft, tally=tally, now=now)
+
+
+def _draft_late_due(transaction: Transaction, tally: _Tally, *, now: datetime) -> None:
+    if tally.left:
+        contracts = _due(transaction, Contract.id, _is_late_due(now))
+        _draft_each(transaction, contracts, invoicing.draft_late, tally=tally, now=now)
+
+
+def _draft_each(
+    transaction: Transaction,
+    contract_ids: Iterator[int],
+    draft: Draft,
+    *,
+    tally: _Tally,
+    now: datetime,
+) -> None:
+    for contract_id in contract_ids:
         try:
-            while tally.left and _draft_one(transaction, contract_id, now=now):
+            while tally.left and _draft_one(transaction, contract_id, draft, now=now):
                 tally.left -= 1
                 tally.drafted += 1
         except Exception as error:  # noqa: BLE001  # one contract never stops the others
@@ -105,9 +135,9 @@ def _draft_due(transaction: Transaction, tally: _Tally, *, now: datetime) -> Non
             return
 
 
-def _draft_one(transaction: Transaction, contract_id: int, *, now: datetime) -> bool:
+def _draft_one(transaction: Transaction, contract_id: int, draft: Draft, *, now: datetime) -> bool:
     with transaction() as session:
-        return invoicing.draft(session, contract_id, now=now) is not None
+        return draft(session, contract_id, now=now) is not None
 
 
 def _finalize_due(
@@ -128,9 +158,31 @@ def _finalize_due(
             return
 
 
-def _is_due(now: Now) -> list[ColumnElement[bool]]:
-    may_try = or_(Contract.retry_at.is_(None), Contract.retry_at <= now)
-    return [Contract.due_at <= now, may_try]
+def _is_due(now: Now) -> ColumnElement[bool]:
+    return and_(Contract.due_at <= now, _may_try(now))
+
+
+def _is_late_due(now: Now) -> ColumnElement[bool]:
+    """Tell whether an ended contract has late usage, and can get no more: see `draft_late`."""
+    owner = aliased(Merchant)  # the question may stand inside one about merchants
+    closed_at = Contract.billed_to + owner.late_window_days * _A_DAY + owner.grace_hours * _AN_HOUR
+    is_closed = exists().where(owner.merchant_id == Contract.merchant_id, closed_at < now)
+    has_draft = exists().where(
+        Invoice.merchant_id == Contract.merchant_id,
+        Invoice.contract_id == Contract.id,
+        Invoice.status == InvoiceStatus.DRAFT,
+    )
+    return and_(
+        Contract.late_from.is_not(None),
+        Contract.due_at.is_(None),
+        _may_try(now),
+        is_closed,
+        ~has_draft,
+    )
+
+
+def _may_try(now: Now) -> ColumnElement[bool]:
+    return or_(Contract.retry_at.is_(None), Contract.retry_at <= now)
 
 
 def _put_off(transaction: Transaction, invoice_id: int, *, now: datetime) -> None:

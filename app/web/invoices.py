@@ -9,8 +9,8 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.billing import collection, invoicing, queries, runs
-from app.billing.invoicing import Preview
+from app.billing import collection, previews, queries, runs
+from app.billing.previews import Preview
 from app.billing.models import Invoice, InvoiceRun, InvoiceStatus, RunTrigger
 from app.core.errors import Invalid, Refusal
 from app.core.ids import Prefix, read, show
@@ -271,7 +271,7 @@ def _find_print(session: Session, bill: Invoice, language: Language) -> Document
 
 def _preview(session: Session, contract: Contract, customer: Customer) -> Upcoming:
     try:
-        preview = invoicing.preview(session, contract, rates=runtime().rates, now=now())
+        preview = previews.preview(session, contract, rates=runtime().rates, now=now())
     except Refusal as refusal:
         return Upcoming(contract, customer, None, say(refusal))
     return Upcoming(contract, customer, preview)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.billing import invoicing
+from app.billing import invoicing, previews
 from app.billing.invoicing import Outcome
 from app.billing.models import FxSnapshot, InvoiceStatus
 from app.core.errors import NotFound
@@ -347,7 +347,7 @@ def test_a_preview_shows_the_usage_so_far_and_writes_nothing(session: Session, m
     use(session, sale, "12641")
     now = datetime(2026, 5, 20, tzinfo=UTC)
 
-    preview = invoicing.preview(session, sale.contract, rates=RATES, now=now)
+    preview = previews.preview(session, sale.contract, rates=RATES, now=now)
 
     assert preview is not None
     assert (preview.period_from, preview.period_to) == (date(2026, 5, 1), date(2026, 6, 1))
@@ -359,7 +359,7 @@ def test_a_preview_shows_the_usage_so_far_and_writes_nothing(session: Session, m
 def test_a_contract_with_nothing_left_has_no_preview(session: Session, make: Make) -> None:
     sale = sold(make, next_period_at=None, due_at=None)
 
-    assert invoicing.preview(session, sale.contract, rates=RATES, now=NOON) is None
+    assert previews.preview(session, sale.contract, rates=RATES, now=NOON) is None
 
 
 def test_a_contract_of_nobody_is_not_found(session: Session) -> None:

@@ -1,0 +1,57 @@
+"""Previews: what the open period of a contract would be billed with the usage so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from app.billing import bills
+from app.billing.lines import Line
+from app.billing.quotes import Quote, quote
+from app.billing.scopes import Scope, read_terms, scope_of
+from app.customers.models import Contract
+from app.fx.rates import RateSource
+from app.identity import clocks
+from app.pricing import queries as catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The next invoice as it would be if its period were over: late usage and commitment too."""
+
+    period_from: date
+    period_to: date
+    lines: Sequence[Line]
+    quote: Quote
+
+    @property
+    def unpriced(self) -> list[Line]:
+        """Usage that no price takes: it would be billed at nothing."""
+        return [line for line in self.lines if not line.is_priced]
+
+
+def preview(
+    session: Session, contract: Contract, *, rates: RateSource, now: datetime
+) -> Preview | None:
+    """Return what the contract's open period comes to so far, or None when it has none.
+
+    Nothing is written. Raises LineTooLarge and NoRate.
+    """
+    scope = open_scope(session, contract)
+    if scope is None:
+        return None
+    bill = bills.period_bill(session, contract, scope)
+    quoted = quote(session, bill.subtotal, rates=rates, now=now)
+    return Preview(scope.first_day, scope.end_day, bill.lines, quoted)
+
+
+def open_scope(session: Session, contract: Contract) -> Scope | None:
+    """Return what the contract's next invoice is about, None when it has none."""
+    period = contract.open_period
+    if period is None:
+        return None
+    zone = ZoneInfo(clocks.get_merchant(session).time_zone)
+    version = catalogue.get_version(session, contract.rate_card_version_id)
+    return scope_of(contract, period, read_terms(version.content, contract.currency), zone=zone)

@@ -1,0 +1,85 @@
+"""What a bill is about: whose usage, in which period, at which prices."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.billing.models import Invoice
+from app.core.money import Currency
+from app.core.periods import Cycle, Period, local_date, period_containing
+from app.customers.models import Contract
+from app.pricing import price_sets
+from app.pricing.price_sets import PriceSet
+
+_LONG_AGO = date(1970, 1, 5)
+"""A Monday before every contract: counted from it, a calendar cycle has no stub."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The prices of one currency, and the minor units a whole period comes to at least."""
+
+    currency: Currency
+    prices: PriceSet
+    commitment: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The usage of a customer in one period of a contract, and the terms it is rated at.
+
+    Days are those of `zone`; `end_day` is exclusive. `whole_days` is how long the period would be
+    had the contract begun before it and not ended in it.
+    """
+
+    customer_id: int
+    terms: Terms
+    period: Period
+    zone: ZoneInfo
+    whole_days: int
+
+    @property
+    def currency(self) -> Currency:
+        return self.terms.currency
+
+    @property
+    def first_day(self) -> date:
+        return local_date(self.period.start_at, self.zone)
+
+    @property
+    def end_day(self) -> date:
+        return local_date(self.period.end_at, self.zone)
+
+    @property
+    def days(self) -> int:
+        return self.period.days(self.zone)
+
+
+def read_terms(content: Mapping[str, Any], currency: Currency) -> Terms:
+    """Return the terms that the content of a rate card version has in `currency`."""
+    return Terms(
+        currency,
+        price_sets.read_prices(content, currency),
+        price_sets.read_commitment(content, currency),
+    )
+
+
+def scope_of(contract: Contract, period: Period, terms: Terms, *, zone: ZoneInfo) -> Scope:
+    """Return the scope of one of the contract's periods at these terms."""
+    whole = _whole_period(contract.cycle, period, anchor=contract.anchor_on, zone=zone)
+    return Scope(contract.customer_id, terms, period, zone, whole.days(zone))
+
+
+def scope_of_invoice(contract: Contract, invoice: Invoice) -> Scope:
+    """Return what an invoice of usage is about: at its own copy of the prices, in its own zone."""
+    period = Period(invoice.period_start_at, invoice.period_end_at)
+    terms = read_terms(invoice.rate_card, invoice.currency)
+    return scope_of(contract, period, terms, zone=ZoneInfo(invoice.time_zone))
+
+
+def _whole_period(cycle: Cycle, period: Period, *, anchor: date, zone: ZoneInfo) -> Period:
+    origin = _LONG_AGO if cycle.is_calendar else anchor
+    return period_containing(cycle, period.start_at, anchor=origin, zone=zone)

@@ -10,6 +10,7 @@ from typing import cast
 
 QUEUES = {
     "jobs.billing.catch_up": "default",
+    "jobs.contracts.schedule_for_version": "default",
     "jobs.documents.print_invoice": "documents",
     "jobs.documents.print_receipt": "documents",
 }

@@ -22,6 +22,16 @@ class Actor:
     id: int | None
     name: str
 
+    def dump(self) -> dict[str, str]:
+        """Write the actor as arguments of a job, which are texts."""
+        number = "" if self.id is None else str(self.id)
+        return {"actor_kind": self.kind.value, "actor_id": number, "actor_name": self.name}
+
+    @classmethod
+    def load(cls, *, actor_kind: str, actor_id: str, actor_name: str) -> "Actor":
+        """Read what `dump` wrote."""
+        return cls(ActorKind(actor_kind), int(actor_id) if actor_id else None, actor_name)
+
 
 SYSTEM = Actor(ActorKind.SYSTEM, None, "BuffMoney")
 

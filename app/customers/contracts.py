@@ -3,7 +3,6 @@
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from app.core import db
@@ -18,6 +17,7 @@ from app.core.periods import (
     next_period,
     period_containing,
 )
+from app.customers import overlap
 from app.customers.models import (
     CONTRACT,
     Contract,
@@ -28,7 +28,7 @@ from app.customers.models import (
 )
 from app.identity.models import Merchant
 from app.pricing import price_sets, queries, rate_cards
-from app.pricing.models import CatalogStatus, RateCardVersion
+from app.pricing.models import CatalogStatus
 
 CYCLES_ON_OFFER = (Cycle.MONTHLY_CALENDAR, Cycle.MONTHLY_ANNIVERSARY)
 EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
@@ -53,10 +53,6 @@ class StartsInThePast(Conflict):
 
 class CustomerArchived(Conflict):
     code = "customer_archived"
-
-
-class ContractOverlap(Conflict):
-    code = "contract_overlap"
 
 
 class EndPutOff(Conflict):
@@ -92,7 +88,8 @@ def create_contract(
     _check_dates(merchant, starts_on, ends_on, now=now)
     metrics = _priced_metrics(session, rate_card_version_id, currency)
     customer = _lock_active_customer(session, customer_id)
-    _refuse_overlap(session, customer, metrics, starts_on=starts_on, ends_on=ends_on)
+    others = overlap.holdings(session, [customer.id])[customer.id]
+    overlap.refuse_shared(others, metrics, starts_on=starts_on, ends_on=ends_on)
     period = first_period(cycle, starts_on, ends_on, zone=_zone(merchant))
     contract = Contract(
         merchant_id=customer.merchant_id,
@@ -143,6 +140,7 @@ def end_contract(session: Session, contract_id: int, *, ends_on: date, now: date
         contract.due_at = min(period.end_at, end_at)
     if end_at <= now or contract.due_at is None:
         contract.status = ended
+        contract.next_version_id = contract.next_version_on = None
     return contract
 
 
@@ -159,7 +157,8 @@ def advance_period(contract: Contract, *, zone: ZoneInfo) -> None:
     """Open the period after the one just invoiced, or end the contract when there is none.
 
     Called once per invoice, with the contract locked; `zone` is the merchant's of today, and
-    the new period begins where the last one ended whatever it was then.
+    the new period begins where the last one ended whatever it was then. It takes up the version
+    that is scheduled for it.
     """
     invoiced = contract.open_period
     if invoiced is None:
@@ -167,12 +166,24 @@ def advance_period(contract: Contract, *, zone: ZoneInfo) -> None:
     end_at = None if contract.ends_on is None else local_midnight(contract.ends_on, zone)
     if end_at is not None and end_at <= invoiced.end_at:
         contract.next_period_at = contract.due_at = None
+        contract.next_version_id = contract.next_version_on = None
         if not CONTRACT.is_repeat(contract.status, ContractEvent.END):
             contract.status = CONTRACT.after(contract.status, ContractEvent.END)
         return
     period = next_period(contract.cycle, invoiced, anchor=contract.anchor_on, zone=zone)
     contract.next_period_at = period.start_at
     contract.due_at = period.end_at if end_at is None else min(period.end_at, end_at)
+    take_scheduled_version(contract, zone=zone)
+
+
+def take_scheduled_version(contract: Contract, *, zone: ZoneInfo) -> None:
+    """Put the contract on its next version if the open period starts on the day or later."""
+    period, on = contract.open_period, contract.next_version_on
+    if period is None or on is None or contract.next_version_id is None:
+        return
+    if local_date(period.start_at, zone) >= on:
+        contract.rate_card_version_id = contract.next_version_id
+        contract.next_version_id = contract.next_version_on = None
 
 
 def _merchant(session: Session) -> Merchant:
@@ -212,38 +223,3 @@ def _lock_active_customer(session: Session, customer_id: int) -> Customer:
     if customer.status is CustomerStatus.ARCHIVED:
         raise CustomerArchived(f"{customer.external_id} is archived")
     return customer
-
-
-def _refuse_overlap(
-    session: Session,
-    customer: Customer,
-    metrics: set[str],
-    *,
-    starts_on: date,
-    ends_on: date | None,
-) -> None:
-    """Refuse days and metrics of which another contract of the customer has one in common."""
-    others = (
-        select(Contract.currency, RateCardVersion)
-        .join(
-            RateCardVersion,
-            (RateCardVersion.merchant_id == Contract.merchant_id)
-            & (RateCardVersion.id == Contract.rate_card_version_id),
-        )
-        .where(
-            Contract.customer_id == customer.id,
-            # The second one: what was ended before it began covers no day.
-            or_(
-                Contract.ends_on.is_(None),
-                (Contract.ends_on > starts_on) & (Contract.ends_on > Contract.starts_on),
-            ),
-        )
-    )
-    if ends_on is not None:
-        others = others.where(Contract.starts_on < ends_on)
-    for currency, version in session.execute(others):
-        shared = metrics & price_sets.prices_of(version, currency).keys()
-        if shared:
-            raise ContractOverlap(
-                f"another contract of this customer prices {', '.join(sorted(shared))} in that time"
-            )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import any_, literal, select
+from sqlalchemy import any_, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Text
@@ -72,14 +72,23 @@ def list_contracts(
     session: Session,
     *,
     customer_id: int | None = None,
+    version_id: int | None = None,
     status: ContractStatus | None = None,
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> Page[Contract]:
-    """Return contracts, newest first. Raises Invalid."""
+    """Return contracts, newest first. Raises Invalid.
+
+    Those of a rate card version are on it, or will take it up.
+    """
     statement = select(Contract)
     if customer_id is not None:
         statement = statement.where(Contract.customer_id == customer_id)
+    if version_id is not None:
+        either = or_(
+            Contract.rate_card_version_id == version_id, Contract.next_version_id == version_id
+        )
+        statement = statement.where(either)
     if status:
         statement = statement.where(Contract.status == status)
     return newest_first(session, statement, Contract.id, cursor=cursor, limit=limit)

@@ -13,7 +13,7 @@ from app.core.errors import NotFound
 from app.core.ids import new_id
 from app.core.money import Currency
 from app.core.periods import Cycle, Unit
-from app.customers import contracts, queries
+from app.customers import contracts, overlap, queries
 from app.customers.models import Contract, ContractStatus, CustomerStatus
 from app.identity.models import Mode
 from app.pricing.models import CatalogStatus, Metric, RateCardVersion
@@ -215,7 +215,7 @@ def test_two_contracts_do_not_price_a_metric_on_the_same_day(
 ) -> None:
     july = create(session, version, starts_on=date(2026, 7, 1), ends_on=date(2026, 7, 20))
 
-    with pytest.raises(contracts.ContractOverlap, match="agent_runs") as refused:
+    with pytest.raises(overlap.ContractOverlap, match="agent_runs") as refused:
         create(session, version, customer_id=july.customer_id, **days)
 
     assert refused.value.code == "contract_overlap"
@@ -226,7 +226,7 @@ def test_a_contract_without_end_bars_all_later_days(
 ) -> None:
     first = create(session, version)
 
-    with pytest.raises(contracts.ContractOverlap):
+    with pytest.raises(overlap.ContractOverlap):
         create(session, version, customer_id=first.customer_id, starts_on=date(2030, 1, 1))
 
 

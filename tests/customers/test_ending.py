@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.core.periods import Cycle, local_midnight
 from app.core.states import IllegalMove
-from app.customers import contracts
+from app.customers import contracts, overlap
 from app.customers.models import Contract, ContractStatus
 from tests.make import NOON, Make
 
@@ -93,7 +93,7 @@ def test_a_contract_called_off_bars_no_day(session: Session, contract: Contract)
 def test_an_ended_contract_still_bars_its_days(session: Session, contract: Contract) -> None:
     contracts.end_contract(session, contract.id, ends_on=date(2026, 5, 20), now=NOON)
 
-    with pytest.raises(contracts.ContractOverlap):
+    with pytest.raises(overlap.ContractOverlap):
         contracts.create_contract(
             session,
             customer_id=contract.customer_id,

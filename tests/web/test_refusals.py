@@ -4,7 +4,8 @@ from flask import Flask
 from flask_babel import force_locale
 
 from app.core.errors import Conflict
-from app.customers.contracts import ContractOverlap, InvalidDates
+from app.customers.contracts import InvalidDates
+from app.customers.overlap import ContractOverlap
 from app.web.refusals import say
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.types import Text
 from app.core import db
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.core.text import matches
-from app.pricing.filters import Declared
+from app.pricing.metric_prices import Priceable
 from app.pricing.models import CatalogStatus, Metric, Product, RateCard, RateCardVersion
 
 
@@ -48,10 +48,14 @@ def metrics_by_code(session: Session, codes: Collection[str]) -> dict[str, Metri
     return {metric.code: metric for metric in metrics}
 
 
-def declared_dimensions(session: Session) -> dict[str, Declared]:
-    """Return the dimensions of the metrics that a rate card may price, by the metric's code."""
-    active = select(Metric.code, Metric.dimensions).where(Metric.status == CatalogStatus.ACTIVE)
-    return dict(session.execute(active).all())
+def priceable_metrics(session: Session) -> dict[str, Priceable]:
+    """Return the metrics that a rate card may price, by code."""
+    columns = Metric.code, Metric.dimensions, Metric.aggregation
+    active = select(*columns).where(Metric.status == CatalogStatus.ACTIVE)
+    return {
+        code: Priceable(dimensions, aggregation)
+        for code, dimensions, aggregation in session.execute(active)
+    }
 
 
 def list_metrics(

@@ -63,6 +63,7 @@ class Event(msgspec.Struct, rename="camel", frozen=True, gc=False):
     quantity: str | int
     occurred_at: Annotated[datetime, msgspec.Meta(tz=True)]
     dimensions: dict[str, str | int] | None = None
+    corrects: str | None = None
 
 
 class Body(msgspec.Struct):

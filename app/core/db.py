@@ -6,7 +6,7 @@ added, so that a query that forgot its WHERE still sees one merchant only, and a
 is an error here and no rows there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -159,6 +159,16 @@ def merchant_of(session: Session) -> int:
     if merchant is None:
         raise NoMerchant("this session has no merchant")
     return int(merchant)
+
+
+def run_sql(session: Session, statement: str, parameters: Mapping[str, object]) -> Sequence[Any]:
+    """Run plain SQL in the session's transaction and return its rows, if it has any.
+
+    For statements that have to be fast, or that no model can say. Nothing is added to them: the
+    merchant stands in the statement itself, and Row-Level Security behind it.
+    """
+    result = session.connection().exec_driver_sql(statement, parameters)
+    return result.all() if result.returns_rows else ()
 
 
 def get(session: Session, model: type[M], row_id: int, *, noun: str) -> M:

@@ -56,6 +56,7 @@ class Event:
     quantity: int
     occurred_at: datetime
     dimensions: Mapping[str, str | int] | None = None
+    corrects: str | None = None
 
 
 def open_admin(email: str, password: str) -> None:

@@ -9,8 +9,10 @@ from typing import Protocol
 
 from app.core.decimals import parse_quantity
 from app.core.errors import Invalid
+from app.core.text import InvalidText
 
 KEY_LENGTH = 200
+NAME_LENGTH = 200
 DIMENSIONS = 20
 DIMENSION_NAME_LENGTH = 64
 DIMENSION_VALUE_LENGTH = 256
@@ -46,6 +48,10 @@ class ReceivedEvent(Protocol):
     @property
     def dimensions(self) -> Dimensions | None: ...
 
+    @property
+    def corrects(self) -> str | None:
+        """The key of the event that this one puts right, of the same customer and metric."""
+
 
 @dataclass(frozen=True, slots=True)
 class InvalidEvent:
@@ -60,8 +66,8 @@ class Outcome(StrEnum):
     ACCEPTED = "accepted"  # stored, and counted
     DUPLICATE = "duplicate"  # stored before with the same content; nothing changed
     CONFLICT = "conflict"  # its key was stored before with other content; nothing changed
-    LATE = "late"  # from before the merchant's late window
-    UNMATCHED = "unmatched"  # of a customer or a metric that is not there, or archived
+    LATE = "late"  # stored and counted; its period is invoiced already, so the next invoice has it
+    UNMATCHED = "unmatched"  # no active customer or metric, or no contract: kept, its key free
     INVALID = "invalid"  # can never be stored as it is
 
 
@@ -91,16 +97,18 @@ def check_form(event: ReceivedEvent, seen: set[tuple[str, str | int]]) -> None:
     """Refuse an event that is wrong in itself, whatever the merchant's state.
 
     Dimensions repeat from event to event: those in `seen` are known to be right, and those of
-    this event are added. Raises InvalidKey, InvalidDecimal, NegativeQuantity and
+    this event are added. Raises InvalidKey, InvalidText, InvalidDecimal, NegativeQuantity and
     InvalidDimensions, each naming the field.
     """
-    key = event.idempotency_key
-    if not 1 <= len(key) <= KEY_LENGTH or not is_storable(key):
-        message = f"must be 1 to {KEY_LENGTH} characters"
-        raise InvalidKey(message, path="idempotency_key")
+    _check_key(event.idempotency_key, path="idempotency_key")
+    _check_name(event.customer_external_id, path="customer_external_id")
+    _check_name(event.metric, path="metric")
     parse_quantity(event.quantity, path="quantity")
-    if str(event.quantity).startswith("-"):
-        raise NegativeQuantity("must not be negative", path="quantity")
+    if event.corrects is not None:
+        _check_key(event.corrects, path="corrects")
+    elif str(event.quantity).startswith("-"):
+        message = "may be negative only in an event that `corrects` another"
+        raise NegativeQuantity(message, path="quantity")
     dimensions = event.dimensions
     if dimensions:
         if len(dimensions) > DIMENSIONS:
@@ -108,6 +116,17 @@ def check_form(event: ReceivedEvent, seen: set[tuple[str, str | int]]) -> None:
         if not seen.issuperset(dimensions.items()):
             _check_dimensions(dimensions)
             seen.update(dimensions.items())
+
+
+def _check_key(key: str, *, path: str) -> None:
+    if not 1 <= len(key) <= KEY_LENGTH or not is_storable(key):
+        raise InvalidKey(f"must be 1 to {KEY_LENGTH} characters", path=path)
+
+
+def _check_name(name: str, *, path: str) -> None:
+    """Refuse a name that no customer or metric can have, and no table could keep."""
+    if len(name) > NAME_LENGTH or not is_storable(name):
+        raise InvalidText(f"must be at most {NAME_LENGTH} characters", path=path)
 
 
 def _check_dimensions(dimensions: Dimensions) -> None:
@@ -122,6 +141,13 @@ def _check_dimensions(dimensions: Dimensions) -> None:
         if not fits:
             message = f"values must be texts of at most {DIMENSION_VALUE_LENGTH} characters"
             raise InvalidDimensions(message, path=f"dimensions.{name}")
+
+
+def text_of(value: str | int) -> str:
+    """Write a dimension's value as it is compared: 1 as "1", true as "true"."""
+    if isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def is_storable(text: str) -> bool:

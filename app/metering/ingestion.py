@@ -1,13 +1,20 @@
-"""Ingestion, the hot path: a batch of usage events becomes rows and roll-ups, each event once."""
+"""Ingestion, the hot path: a batch of usage events becomes rows and roll-ups, each event once.
 
+Locks are taken in one order, each kind sorted, so that batches that overlap wait for each other
+and never deadlock: contracts, series, event keys, roll-ups, dead letters.
+"""
+
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from app.core.errors import Invalid
-from app.metering import storing
+from app.core.periods import local_date
+from app.metering import dead_letters, matching, storing
 from app.metering.events import (
     InvalidEvent,
     ItemResult,
@@ -15,12 +22,17 @@ from app.metering.events import (
     ReceivedEvent,
     check_form,
 )
+from app.metering.matching import Names, Window
+from app.metering.models import OTHER_SERIES
+from app.metering.series import combination, find_series
+from app.metering.storing import Placed
 
 MAX_BATCH = 500
 CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead of ours a caller's clock may be."""
 
 _ACCEPTED = ItemResult(Outcome.ACCEPTED)
+_LATE = ItemResult(Outcome.LATE)
 _DUPLICATE = ItemResult(Outcome.DUPLICATE)
 _CONFLICT = ItemResult(
     Outcome.CONFLICT,
@@ -28,17 +40,11 @@ _CONFLICT = ItemResult(
     "this key belongs to an event with other content, which stays as it is",
     "idempotency_key",
 )
-_UNKNOWN_CUSTOMER = ItemResult(
-    Outcome.UNMATCHED, "unknown_customer", "there is no such customer", "customer_external_id"
-)
-_UNKNOWN_METRIC = ItemResult(
-    Outcome.UNMATCHED, "unknown_metric", "there is no such metric", "metric"
-)
-_TOO_OLD = ItemResult(
-    Outcome.LATE, "event_too_old", "happened before the late window", "occurred_at"
-)
-_IN_FUTURE = ItemResult(
-    Outcome.INVALID, "event_in_future", "happens more than 5 minutes from now", "occurred_at"
+_CORRECTS_UNKNOWN = ItemResult(
+    Outcome.INVALID,
+    "corrects_unknown",
+    "no event of this customer and metric has this key",
+    "corrects",
 )
 
 
@@ -61,14 +67,37 @@ def ingest(
     merchant: MerchantWindow,
     now: datetime,
 ) -> list[ItemResult]:
+    """Take in one request's events: `store` them, keep those that found no place, and tally.
+
+    Raises BatchSize unless 1 to 500 events came.
+    """
+    results = store(session, events, merchant=merchant, now=now)
+    counts = Counter(result.outcome for result in results)
+    if counts[Outcome.UNMATCHED]:
+        unmatched = [
+            (event, result)
+            for event, result in zip(events, results, strict=True)
+            if result.outcome is Outcome.UNMATCHED and not isinstance(event, InvalidEvent)
+        ]
+        dead_letters.keep(session, unmatched)
+    if counts[Outcome.ACCEPTED] < len(results):
+        storing.tally(session, counts)
+    return results
+
+
+def store(
+    session: Session,
+    events: Sequence[ReceivedEvent | InvalidEvent],
+    *,
+    merchant: MerchantWindow,
+    now: datetime,
+) -> list[ItemResult]:
     """Store each event once, add it to its roll-up, and answer for each in the order given.
 
-    An event needs an active customer and metric, but no contract: usage is metered before terms
-    are agreed, and billed by the contract that covers its day. An event stored before is a
-    duplicate even when it has become too old since, or its customer was archived.
-
-    Locks the keys, then the roll-ups, both sorted, so that batches that overlap wait for each
-    other and never deadlock. Raises BatchSize unless 1 to 500 events came.
+    An event needs an active customer, an active metric and a contract of the customer that
+    covers its instant. One whose period is invoiced already is late: it counts, and is noted on
+    its contract for the next invoice. An event stored before is a duplicate whatever has changed
+    since. Raises BatchSize unless 1 to 500 events came.
     """
     if not 1 <= len(events) <= MAX_BATCH:
         raise BatchSize(f"must be 1 to {MAX_BATCH} events", path="events")
@@ -77,25 +106,25 @@ def ingest(
         session,
         customers={event.customer_external_id for event in formed.values()},
         metrics={event.metric for event in formed.values()},
+        zone=merchant.zone,
     )
-    oldest, newest = now - timedelta(days=merchant.late_window_days), now + CLOCK_SKEW
+    window = Window(now - timedelta(days=merchant.late_window_days), now + CLOCK_SKEW)
+    refusals |= _refuse_unplaced(session, formed, names, window=window)
     first: dict[str, int] = {}
     for index, event in formed.items():
-        if not oldest <= event.occurred_at <= newest:
-            refusals[index] = _TOO_OLD if event.occurred_at < oldest else _IN_FUTURE
-        elif event.customer_external_id not in names.active_customers:
-            refusals[index] = _UNKNOWN_CUSTOMER
-        elif event.metric not in names.active_metrics:
-            refusals[index] = _UNKNOWN_METRIC
-        else:
+        if index not in refusals:
             first.setdefault(event.idempotency_key, index)
+    placed = _place(session, [formed[index] for index in first.values()], names)
+    fresh = storing.insert(session, placed, names, zone=merchant.zone)
+    late = [each for each in placed if each.is_late and each.event.idempotency_key in fresh]
+    _note_late(session, late, zone=ZoneInfo(merchant.zone))
 
-    wanted = [formed[index] for index in first.values()]
-    fresh = storing.insert(session, wanted, names, zone=merchant.zone)
     results = [_ACCEPTED] * len(events)
+    for each in late:
+        results[first[each.event.idempotency_key]] = _LATE
     if len(fresh) < len(events):
-        accepted = {first[key] for key in fresh}
-        rest = {index: event for index, event in formed.items() if index not in accepted}
+        stored = {first[key] for key in fresh}
+        rest = {index: event for index, event in formed.items() if index not in stored}
         for index, result in (refusals | _answer_for_known(session, rest, names)).items():
             results[index] = result
     return results
@@ -121,8 +150,64 @@ def _check_forms(
     return formed, refusals
 
 
+def _refuse_unplaced(
+    session: Session, formed: Mapping[int, ReceivedEvent], names: Names, *, window: Window
+) -> dict[int, ItemResult]:
+    """Answer for the events that find no place, and for corrections of what is not there."""
+    refusals: dict[int, ItemResult] = {}
+    placeable: dict[int, ReceivedEvent] = {}
+    for index, event in formed.items():
+        refusal = matching.refuse(event, names, window)
+        if refusal is None:
+            placeable[index] = event
+        else:
+            refusals[index] = refusal
+    targets = {event.corrects for event in placeable.values() if event.corrects is not None}
+    if targets:
+        owners = storing.find_owners(session, targets)
+        unfounded = matching.unfounded_corrections(placeable, names, owners)
+        refusals |= dict.fromkeys(unfounded, _CORRECTS_UNKNOWN)
+    return refusals
+
+
+def _place(session: Session, events: Sequence[ReceivedEvent], names: Names) -> list[Placed]:
+    """Find the series of each event, and the contracts that have invoiced its time already.
+
+    The contracts of past periods are locked and read again: what none of them has invoiced by
+    now is in time for the invoice that is being finalised.
+    """
+    past = [matching.past_contracts(event, names) for event in events]
+    doubtful = {contract_id for ids in past for contract_id in ids}
+    billed = storing.lock_contracts(session, doubtful) if doubtful else {}
+    wanted = [combination(names.metrics[event.metric], event.dimensions) for event in events]
+    series = find_series(session, {each for each in wanted if each is not None})
+    return [
+        Placed(
+            event,
+            series_id=OTHER_SERIES if each is None else series[each],
+            billed_by=[id_ for id_ in ids if _is_billed(event, billed[id_])],
+        )
+        for event, each, ids in zip(events, wanted, past, strict=True)
+    ]
+
+
+def _is_billed(event: ReceivedEvent, billed_to: datetime | None) -> bool:
+    return billed_to is not None and event.occurred_at < billed_to
+
+
+def _note_late(session: Session, late: Sequence[Placed], *, zone: ZoneInfo) -> None:
+    """Note on each contract the first day of usage that its invoices lack."""
+    days: dict[int, date] = {}
+    for each in late:
+        day = local_date(each.event.occurred_at, zone)
+        for contract_id in each.billed_by:
+            days[contract_id] = min(day, days.get(contract_id, day))
+    if days:
+        storing.note_late(session, days)
+
+
 def _answer_for_known(
-    session: Session, events: Mapping[int, ReceivedEvent], names: storing.Names
+    session: Session, events: Mapping[int, ReceivedEvent], names: Names
 ) -> dict[int, ItemResult]:
     """Answer for the events whose key is taken, by an earlier request or earlier in this one."""
     known = storing.compare(session, events.values(), names)

@@ -1,59 +1,84 @@
 """Usage events in SQL: names to ids, one insert with its roll-up, the read of what keys hold.
 
-Columns travel as array literals, one text each, which PostgreSQL unpacks twice as fast as a
-driver binds lists (`docs/decisions/0004-event-keys.md`). No object of the ORM is made here.
+Columns travel as array literals. No object of the ORM is made here.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, NamedTuple
+from datetime import date, datetime
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from app.core.db import merchant_of
-from app.metering.events import ReceivedEvent, is_storable
+from app.core.db import merchant_of, run_sql
+from app.metering.events import Outcome, ReceivedEvent
+from app.metering.literals import plain, texts
+from app.metering.matching import KnownContract, KnownCustomer, KnownMetric, Names
+from app.pricing.models import Aggregation
 
-_NOBODY = "0"
+_NOBODY = 0
 """An id no row has: what an unknown name stands for when contents are compared."""
 
 _NAMES = """
-SELECT 'customer', external_id, id, status = 'active' FROM customers
+SELECT 'customer', external_id, id, status = 'active',
+       NULL::text, NULL::text[], NULL::timestamptz, NULL::timestamptz, NULL::timestamptz
+  FROM customers
  WHERE merchant_id = %(merchant)s AND external_id = ANY(%(customers)s::text[])
 UNION ALL
-SELECT 'metric', code, id, status = 'active' FROM metrics
+SELECT 'metric', code, id, status = 'active',
+       aggregation, ARRAY(SELECT jsonb_object_keys(dimensions) ORDER BY 1), NULL, NULL, NULL
+  FROM metrics
  WHERE merchant_id = %(merchant)s AND code = ANY(%(metrics)s::text[])
+UNION ALL
+SELECT 'contract', customer.external_id, contract.id, true, NULL, NULL,
+       starts_on::timestamp AT TIME ZONE %(zone)s::text,
+       ends_on::timestamp AT TIME ZONE %(zone)s::text, next_period_at
+  FROM customers AS customer
+  JOIN contracts AS contract ON contract.merchant_id = customer.merchant_id
+   AND contract.customer_id = customer.id
+ WHERE customer.merchant_id = %(merchant)s AND external_id = ANY(%(customers)s::text[])
 """
 
 _ROWS = """ROWS FROM (
       unnest(%(keys)s::text[]), unnest(%(customers)s::bigint[]), unnest(%(metrics)s::bigint[]),
       unnest(%(occurred)s::timestamptz[]), unnest(%(quantities)s::numeric[]),
-      jsonb_array_elements(%(dimensions)s::jsonb)
+      jsonb_array_elements(%(dimensions)s::jsonb), unnest(%(corrects)s::text[])
     ) WITH ORDINALITY
-    AS event (key, customer_id, metric_id, occurred_at, quantity, dimensions, position)"""
+    AS event (key, customer_id, metric_id, occurred_at, quantity, dimensions, corrects, position)"""
 
 # Keys first, then roll-ups, each in order: two batches that overlap lock in the same order.
-_INSERT = f"""
+# Most batches are all fresh: then no key is sent back.
+_INSERT = """
 WITH fresh AS (
   INSERT INTO usage_events
-    (merchant_id, customer_id, metric_id, occurred_at, idempotency_key, quantity, dimensions)
-  SELECT %(merchant)s, customer_id, metric_id, occurred_at, key, quantity, dimensions
-    FROM {_ROWS}
+    (merchant_id, customer_id, metric_id, series_id, occurred_at, idempotency_key, quantity,
+     dimensions, corrects, is_late)
+  SELECT %(merchant)s, customer_id, metric_id, series_id, occurred_at, key, quantity,
+         dimensions, corrects, is_late
+    FROM ROWS FROM (
+      unnest(%(keys)s::text[]), unnest(%(customers)s::bigint[]), unnest(%(metrics)s::bigint[]),
+      unnest(%(occurred)s::timestamptz[]), unnest(%(quantities)s::numeric[]),
+      jsonb_array_elements(%(dimensions)s::jsonb), unnest(%(corrects)s::text[]),
+      unnest(%(series)s::bigint[]), unnest(%(late)s::boolean[])
+    ) AS event
+      (key, customer_id, metric_id, occurred_at, quantity, dimensions, corrects, series_id, is_late)
    ORDER BY key COLLATE "C"
   ON CONFLICT DO NOTHING
-  RETURNING id, customer_id, metric_id, occurred_at, idempotency_key, quantity
+  RETURNING id, customer_id, metric_id, series_id, occurred_at, idempotency_key, quantity
 ), rolled_up AS (
   INSERT INTO usage_rollups AS rollup
-    (merchant_id, customer_id, metric_id, day, quantity, events, maximum,
+    (merchant_id, customer_id, metric_id, day, series_id, quantity, events, maximum,
      last_at, last_id, last_quantity)
   SELECT %(merchant)s, customer_id, metric_id,
-         (occurred_at AT TIME ZONE %(zone)s::text)::date AS day,
+         (occurred_at AT TIME ZONE %(zone)s::text)::date AS day, series_id,
          sum(quantity), count(*), max(quantity), max(occurred_at),
          (array_agg(id ORDER BY occurred_at DESC, id DESC))[1],
          (array_agg(quantity ORDER BY occurred_at DESC, id DESC))[1]
     FROM fresh
-   GROUP BY customer_id, metric_id, day
-   ORDER BY customer_id, metric_id, day
+   GROUP BY customer_id, metric_id, day, series_id
+   ORDER BY customer_id, metric_id, day, series_id
   ON CONFLICT (merchant_id, customer_id, metric_id, day, series_id) DO UPDATE SET
     quantity = rollup.quantity + excluded.quantity,
     events = rollup.events + excluded.events,
@@ -65,14 +90,15 @@ WITH fresh AS (
       WHEN (excluded.last_at, excluded.last_id) > (rollup.last_at, rollup.last_id)
       THEN excluded.last_quantity ELSE rollup.last_quantity END
 )
-SELECT coalesce(array_agg(idempotency_key), '{{}}') FROM fresh
-"""  # noqa: S608  # a constant of this module
+SELECT CASE WHEN count(*) < %(size)s THEN coalesce(array_agg(idempotency_key), '{}') END FROM fresh
+"""
 
 # Dimensions are compared as text: 1 and "1" are the same, true and "true" too.
 _COMPARE = f"""
 SELECT position - 1,
        (stored.customer_id, stored.metric_id, stored.occurred_at, stored.quantity)
      = (event.customer_id, event.metric_id, event.occurred_at, event.quantity)
+   AND stored.corrects IS NOT DISTINCT FROM event.corrects
    AND (stored.dimensions = event.dimensions
      OR (SELECT array_agg(pair ORDER BY pair.key) FROM jsonb_each_text(stored.dimensions) pair)
       = (SELECT array_agg(pair ORDER BY pair.key) FROM jsonb_each_text(event.dimensions) pair))
@@ -82,49 +108,93 @@ SELECT position - 1,
    AND stored.idempotency_key = ANY(%(keys)s::text[])  -- so that no plan reads all the keys
 """  # noqa: S608  # a constant of this module
 
+_OWNERS = """
+SELECT idempotency_key, customer_id, metric_id
+  FROM usage_events AS event
+ WHERE merchant_id = %(merchant)s AND idempotency_key = ANY(%(keys)s::text[])
+   AND NOT EXISTS (
+     SELECT FROM usage_voids AS void
+      WHERE void.merchant_id = event.merchant_id
+        AND void.occurred_at = event.occurred_at AND void.event_id = event.id)
+"""
 
-class Names(NamedTuple):
-    """The customers and metrics of a batch: their ids by name, and which names take events."""
+_LOCK_CONTRACTS = """
+SELECT id, billed_to FROM contracts
+ WHERE merchant_id = %(merchant)s AND id = ANY(%(contracts)s::bigint[])
+ ORDER BY id FOR NO KEY UPDATE
+"""
 
-    customer_ids: Mapping[str, int]
-    metric_ids: Mapping[str, int]
-    active_customers: AbstractSet[str]
-    active_metrics: AbstractSet[str]
+_NOTE_LATE = """
+UPDATE contracts AS contract SET late_from = least(late_from, noted.day)
+  FROM ROWS FROM (unnest(%(contracts)s::bigint[]), unnest(%(days)s::date[])) AS noted (id, day)
+ WHERE contract.merchant_id = %(merchant)s AND contract.id = noted.id
+"""
+
+_TALLY = """
+INSERT INTO ingest_tallies (merchant_id, duplicates, conflicts, late, unmatched, invalid)
+VALUES (%(merchant)s, %(duplicate)s, %(conflict)s, %(late)s, %(unmatched)s, %(invalid)s)
+"""
+
+
+class Placed(NamedTuple):
+    """An event that found its place: what it counts for, and the contracts that billed its time."""
+
+    event: ReceivedEvent
+    series_id: int
+    billed_by: Sequence[int]
+
+    @property
+    def is_late(self) -> bool:
+        return bool(self.billed_by)
 
 
 def find_names(
-    session: Session, *, customers: AbstractSet[str], metrics: AbstractSet[str]
+    session: Session, *, customers: AbstractSet[str], metrics: AbstractSet[str], zone: str
 ) -> Names:
-    """Look up customers and metrics by the merchant's own names, also archived ones.
+    """Look up customers, with their contracts, and metrics by the merchant's own names.
 
-    A name that PostgreSQL can not even hold is one that is not there.
+    `zone` is the merchant's: contracts begin and end at its midnights.
     """
     parameters = {
         "merchant": merchant_of(session),
-        "customers": _texts(filter(is_storable, customers)),
-        "metrics": _texts(filter(is_storable, metrics)),
+        "customers": texts(customers),
+        "metrics": texts(metrics),
+        "zone": zone,
     }
-    ids: dict[str, dict[str, int]] = {"customer": {}, "metric": {}}
-    active: dict[str, set[str]] = {"customer": set(), "metric": set()}
-    for kind, name, row_id, is_active in _execute(session, _NAMES, parameters):
-        ids[kind][name] = row_id
-        if is_active:
-            active[kind].add(name)
-    return Names(ids["customer"], ids["metric"], active["customer"], active["metric"])
+    found: dict[str, KnownCustomer] = {}
+    known: dict[str, KnownMetric] = {}
+    contracts: dict[str, list[KnownContract]] = defaultdict(list)
+    for kind, name, row_id, is_active, aggregation, names, start_at, end_at, open_from in run_sql(
+        session, _NAMES, parameters
+    ):
+        if kind == "customer":
+            found[name] = KnownCustomer(row_id, is_active)
+        elif kind == "metric":
+            known[name] = KnownMetric(row_id, is_active, aggregation == Aggregation.SUM, (*names,))
+        else:
+            contracts[name].append(KnownContract(row_id, start_at, end_at, open_from))
+    for name, terms in contracts.items():
+        found[name] = found[name]._replace(contracts=(*terms,))
+    return Names(found, known)
 
 
-def insert(
-    session: Session, events: Collection[ReceivedEvent], names: Names, *, zone: str
-) -> set[str]:
+def insert(session: Session, placed: Sequence[Placed], names: Names, *, zone: str) -> set[str]:
     """Insert the events whose key is not there yet, roll them up, and return their keys.
 
-    No two events may have the same key. `zone` says on which local day an event falls.
+    No two events may have the same key. `zone` says on which local day an event falls. Locks
+    the keys, then the roll-ups, both sorted.
     """
-    if not events:
+    if not placed:
         return set()
-    parameters = _columns(session, events, names) | {"zone": zone}
-    ((fresh,),) = _execute(session, _INSERT, parameters)
-    return set(fresh)
+    events = [each.event for each in placed]
+    parameters = _columns(session, events, names) | {
+        "series": plain([str(each.series_id) for each in placed]),
+        "late": plain(["t" if each.is_late else "f" for each in placed]),
+        "zone": zone,
+        "size": len(placed),
+    }
+    ((fresh,),) = run_sql(session, _INSERT, parameters)
+    return {event.idempotency_key for event in events} if fresh is None else set(fresh)
 
 
 def compare(session: Session, events: Collection[ReceivedEvent], names: Names) -> dict[int, bool]:
@@ -134,38 +204,67 @@ def compare(session: Session, events: Collection[ReceivedEvent], names: Names) -
     """
     if not events:
         return {}
-    rows = _execute(session, _COMPARE, _columns(session, events, names))
+    rows = run_sql(session, _COMPARE, _columns(session, events, names))
     return {position: bool(is_same) for position, is_same in rows}
+
+
+def find_owners(session: Session, keys: AbstractSet[str]) -> dict[str, tuple[int, int]]:
+    """Return the customer and the metric of each key that is stored and counts."""
+    parameters = {"merchant": merchant_of(session), "keys": texts(keys)}
+    return {
+        key: (customer, metric) for key, customer, metric in run_sql(session, _OWNERS, parameters)
+    }
+
+
+def lock_contracts(session: Session, contract_ids: Iterable[int]) -> dict[int, datetime | None]:
+    """Lock contracts, sorted, until the transaction ends; return up to when each is invoiced.
+
+    Nothing can be finalised for them meanwhile.
+    """
+    parameters = {
+        "merchant": merchant_of(session),
+        "contracts": plain([str(contract_id) for contract_id in contract_ids]),
+    }
+    return dict(run_sql(session, _LOCK_CONTRACTS, parameters))
+
+
+def note_late(session: Session, days: Mapping[int, date]) -> None:
+    """Note on contracts, which are locked, the first day of usage their invoices lack."""
+    parameters = {
+        "merchant": merchant_of(session),
+        "contracts": plain([str(contract_id) for contract_id in days]),
+        "days": plain([day.isoformat() for day in days.values()]),
+    }
+    run_sql(session, _NOTE_LATE, parameters)
+
+
+def tally(session: Session, counts: Mapping[Outcome, int]) -> None:
+    """Write down what one request had besides plainly accepted events."""
+    by_outcome = {outcome.value: counts.get(outcome, 0) for outcome in Outcome}
+    run_sql(session, _TALLY, {"merchant": merchant_of(session)} | by_outcome)
 
 
 def _columns(
     session: Session, events: Collection[ReceivedEvent], names: Names
 ) -> dict[str, str | int]:
-    customers = {name: str(row_id) for name, row_id in names.customer_ids.items()}
-    metrics = {name: str(row_id) for name, row_id in names.metric_ids.items()}
+    customers = {name: str(known.id) for name, known in names.customers.items()}
+    metrics = {name: str(known.id) for name, known in names.metrics.items()}
+    nobody = str(_NOBODY)
     return {
         "merchant": merchant_of(session),
-        "keys": _texts([event.idempotency_key for event in events]),
-        "customers": _plain([customers.get(e.customer_external_id, _NOBODY) for e in events]),
-        "metrics": _plain([metrics.get(event.metric, _NOBODY) for event in events]),
-        "occurred": _plain([event.occurred_at.isoformat() for event in events]),
-        "quantities": _plain([str(event.quantity) for event in events]),
+        "keys": texts([event.idempotency_key for event in events]),
+        "customers": plain([customers.get(e.customer_external_id, nobody) for e in events]),
+        "metrics": plain([metrics.get(event.metric, nobody) for event in events]),
+        "occurred": plain([event.occurred_at.isoformat() for event in events]),
+        "quantities": plain([str(event.quantity) for event in events]),
         "dimensions": json.dumps(
             [event.dimensions or {} for event in events], ensure_ascii=False, check_circular=False
         ),
+        "corrects": _texts_or_null([event.corrects for event in events]),
     }
 
 
-def _execute(session: Session, statement: str, parameters: Mapping[str, object]) -> Sequence[Any]:
-    return session.connection().exec_driver_sql(statement, parameters).all()
-
-
-def _texts(values: Iterable[str]) -> str:
-    """Write texts as a PostgreSQL array literal. None may hold NUL, which joins them here."""
-    joined = "\0".join(values).replace("\\", "\\\\").replace('"', '\\"')
-    return '{"' + joined.replace("\0", '","') + '"}'
-
-
-def _plain(values: Iterable[str]) -> str:
-    """Write numbers or instants as a PostgreSQL array literal."""
-    return "{" + ",".join(values) + "}"
+def _texts_or_null(values: Sequence[str | None]) -> str:
+    if not any(values):
+        return plain(["NULL"] * len(values))
+    return plain(["NULL" if value is None else texts([value])[1:-1] for value in values])

@@ -1,12 +1,14 @@
 """Every event of a batch is answered for by itself, and stored once."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select
 
 from app.core.db import begin
+from app.customers.models import Contract
 from app.metering.models import UsageEvent
 from tests.api.caller import Caller
 
@@ -58,6 +60,7 @@ def test_the_integration_guides_request_works_as_printed(caller: Caller) -> None
     assert answer.json == {
         "accepted": 1,
         "duplicates": 0,
+        "late": 0,
         "rejected": 0,
         "results": [{"index": 0, "idempotencyKey": "evt_abc_1234", "status": "accepted"}],
     }
@@ -185,12 +188,51 @@ def test_what_is_wrong_with_an_event_is_said_of_it(caller: Caller, fields: dict[
     assert [result["status"] for result in answer.get_json()["results"]] == ["invalid", "accepted"]
 
 
-def test_events_of_another_age_are_late(caller: Caller) -> None:
-    answer = caller.post(
-        "/usage-events", {"events": [event(occurredAt="0001-01-01T00:00:00+14:00")]}
+@pytest.mark.parametrize(
+    ("instant", "code"),
+    [
+        ("0001-01-01T00:00:00+14:00", "event_too_old"),
+        ("1969-12-31T23:59:59Z", "event_too_old"),
+        ("9999-12-31T23:59:59.999999-14:00", "event_in_future"),
+    ],
+)
+def test_events_of_another_age_are_invalid(caller: Caller, instant: str, code: str) -> None:
+    answer = caller.post("/usage-events", {"events": [event(occurredAt=instant)]})
+
+    (result,) = answer.get_json()["results"]
+    assert (result["status"], result["code"]) == ("invalid", code)
+
+
+def test_a_late_event_is_accepted_and_counted_as_late(
+    caller: Caller, engine: Engine, merchant_id: int
+) -> None:
+    with begin(engine, merchant_id) as session:
+        for contract in session.scalars(select(Contract)):
+            contract.billed_to = contract.next_period_at = datetime(2026, 5, 31, 16, tzinfo=UTC)
+    answer = caller.post("/usage-events", {"events": [event("a")]}).get_json()
+
+    assert (answer["accepted"], answer["late"], answer["rejected"]) == (1, 1, 0)
+    assert answer["results"] == [{"index": 0, "status": "late", "idempotencyKey": "a"}]
+
+
+def test_an_event_without_a_contract_is_kept_aside(caller: Caller) -> None:
+    before = event(occurredAt="2026-04-30T15:59:59Z")
+    answer = caller.post("/usage-events", {"events": [before]}).get_json()
+
+    assert answer["rejected"] == 1
+    assert answer["results"][0]["status"] == "unmatched"
+    assert (answer["results"][0]["code"], answer["results"][0]["path"]) == (
+        "no_contract",
+        "occurredAt",
     )
 
-    assert answer.get_json()["results"][0]["code"] == "event_too_old"
+
+def test_a_correction_takes_back(caller: Caller) -> None:
+    events = [event("a", quantity="-500", corrects="b"), event("b"), event("c", corrects="d")]
+    answer = caller.post("/usage-events", {"events": events}).get_json()
+
+    assert [one["status"] for one in answer["results"]] == ["accepted", "accepted", "invalid"]
+    assert answer["results"][2]["code"] == "corrects_unknown"
 
 
 def test_a_path_names_the_field_as_the_caller_wrote_it(caller: Caller) -> None:

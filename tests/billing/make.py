@@ -49,6 +49,7 @@ class Sent:
     customer_external_id: str = "acme"
     quantity: str = "1"
     dimensions: None = None
+    corrects: None = None
 
     @property
     def idempotency_key(self) -> str:

@@ -40,7 +40,8 @@ def descendants(kind: type[Refusal]) -> Iterator[type[Refusal]]:
 
 def item_codes() -> set[str]:
     """Return the codes of events that were not taken, as the source gives them."""
-    return second_arguments("app/metering/ingestion.py", "ItemResult")
+    sources = ("app/metering/ingestion.py", "app/metering/matching.py")
+    return {code for source in sources for code in second_arguments(source, "ItemResult")}
 
 
 def protocol_codes() -> set[str]:

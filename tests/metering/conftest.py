@@ -1,7 +1,7 @@
 """A merchant in Shanghai with two customers and the metrics of an AI product."""
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy.orm import Session
@@ -24,6 +24,7 @@ class Event:
     metric: str = "tokens"
     occurred_at: datetime = datetime(2026, 5, 25, 10, tzinfo=UTC)
     dimensions: Dimensions | None = field(default_factory=lambda: {"model": "gpt-5"})
+    corrects: str | None = None
 
     def but(self, **changes: object) -> "Event":
         return replace(self, **changes)  # type: ignore[arg-type]  # the test names real fields
@@ -41,11 +42,13 @@ def answers(results: list[ItemResult]) -> list[str]:
 
 
 def furnish(session: Session) -> None:
-    """Add the customers and metrics that tests send events of."""
+    """Add the customers, on contract since long ago, and the metrics that tests send events of."""
     make = Make(session)
-    make.customer(external_id="user_42")
-    make.customer(external_id="user_43")
-    make.metric(code="tokens")
+    metric = make.metric(code="tokens", dimensions={"model": None, "region": None})
+    version = make.priced_at(metric, "1")
+    for external_id in ("user_42", "user_43"):
+        customer = make.customer(external_id=external_id)
+        make.contract(version, customer_id=customer.id, starts_on=date(2024, 1, 1))
     make.metric(code="calls", aggregation=Aggregation.COUNT)
     make.metric(code="storage", aggregation=Aggregation.MAX)
     make.metric(code="seats", aggregation=Aggregation.LAST)

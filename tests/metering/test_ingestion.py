@@ -33,10 +33,6 @@ def test_an_event_is_stored_as_it_came(shop: Session) -> None:
     assert row.dimensions == {"model": "gpt-5", "cached": True, "shard": 7}
 
 
-def test_an_event_needs_no_contract(shop: Session) -> None:
-    assert answers(send(shop, Event())) == ["accepted"]
-
-
 def test_an_event_sent_again_is_a_duplicate(shop: Session) -> None:
     send(shop, Event())
 
@@ -157,12 +153,21 @@ def test_the_window_of_an_event(shop: Session, age: timedelta, answer: str) -> N
     assert answers(send(shop, Event(occurred_at=NOON - age))) == [answer]
 
 
-def test_the_first_instant_of_all_time_is_too_old(shop: Session) -> None:
-    dawn = datetime.fromisoformat("0001-01-01T00:00:00+14:00")
+@pytest.mark.parametrize(
+    ("instant", "code"),
+    [
+        ("0001-01-01T00:00:00+14:00", "event_too_old"),
+        ("1969-12-31T23:59:59.999999+00:00", "event_too_old"),
+        ("9999-12-31T23:59:59.999999-14:00", "event_in_future"),
+    ],
+)
+def test_the_ends_of_all_time_are_answered_cleanly(shop: Session, instant: str, code: str) -> None:
+    wrong = Event("bad", occurred_at=datetime.fromisoformat(instant))
 
-    (result,) = send(shop, Event(occurred_at=dawn))
+    results = send(shop, wrong, Event("good"))
 
-    assert (result.outcome, result.code) == ("late", "event_too_old")
+    assert answers(results) == [code, "accepted"]
+    assert results[0].outcome == "invalid"
 
 
 NOT_DECIMALS = ["12_", "+5", ".5", "1.", "007", "1e3", "1e999", "0x10", "1,000", "1_000", "--1"]
@@ -176,11 +181,6 @@ def test_a_quantity_that_is_no_plain_decimal_is_refused(shop: Session, quantity:
 
     assert answers(results) == ["invalid_decimal", "accepted"]
     assert results[0].path == "quantity"
-
-
-@pytest.mark.parametrize("quantity", ["-1", "-0", "-0.5", -3])
-def test_a_negative_quantity_is_refused(shop: Session, quantity: str | int) -> None:
-    assert answers(send(shop, Event(quantity=quantity))) == ["negative_quantity"]
 
 
 def test_zero_and_the_widest_quantities_are_readings(shop: Session) -> None:
@@ -227,11 +227,12 @@ def test_the_widest_dimensions_are_kept(shop: Session) -> None:
     assert stored(shop)[0].dimensions == wide
 
 
-@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
-def test_names_that_can_not_be_looked_up_are_unknown(shop: Session, text: str) -> None:
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "x" * 201])
+def test_names_that_nothing_can_have_are_refused(shop: Session, text: str) -> None:
     results = send(shop, Event("a", customer_external_id=text), Event("b", metric=text))
 
-    assert answers(results) == ["unknown_customer", "unknown_metric"]
+    assert answers(results) == ["invalid_text", "invalid_text"]
+    assert [result.path for result in results] == ["customer_external_id", "metric"]
 
 
 def test_what_a_door_could_not_decode_keeps_its_place(shop: Session) -> None:
@@ -252,12 +253,3 @@ def test_a_batch_of_nothing_but_refusals_touches_nothing(shop: Session) -> None:
 def test_a_batch_holds_1_to_500_events(shop: Session, size: int) -> None:
     with pytest.raises(BatchSize):
         send(shop, *[Event()] * size)
-
-
-def test_ten_thousand_values_of_a_dimension_are_harmless(shop: Session) -> None:
-    for batch in range(20):
-        numbers = range(batch * 500, batch * 500 + 500)
-        results = send(shop, *[Event(f"e{n}", dimensions={"user": f"u{n}"}) for n in numbers])
-        assert set(answers(results)) == {"accepted"}
-
-    assert shop.scalar(select(func.count()).select_from(UsageRollup)) == 1

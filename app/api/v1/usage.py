@@ -10,7 +10,6 @@ from app.api import problems
 from app.api.operations import Call, explain
 from app.api.v1.base import (
     API,
-    DecimalText,
     In,
     Moment,
     Out,
@@ -26,7 +25,7 @@ from app.metering.ingestion import MAX_BATCH, MerchantWindow
 TAG = "Usage"
 LONGEST_INTEGER = 1_000
 
-_TAKEN = {Outcome.ACCEPTED, Outcome.DUPLICATE}
+_TAKEN = {Outcome.ACCEPTED, Outcome.LATE, Outcome.DUPLICATE}
 _EXAMPLE = {
     "events": [
         {
@@ -41,6 +40,16 @@ _EXAMPLE = {
 }
 
 
+QuantityText = Annotated[
+    str,
+    msgspec.Meta(
+        description="An exact decimal, as text; below zero only in a correction.",
+        # Only told: the room refuses with a code of its own and the path of the field.
+        extra_json_schema={"pattern": r"^-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,12})?$"},
+    ),
+]
+
+
 class BatchTooLarge(Invalid):
     code = "batch_too_large"
 
@@ -51,9 +60,13 @@ class UsageEventIn(In):
     customer_external_id: str
     idempotency_key: str
     metric: str
-    quantity: DecimalText | int
+    quantity: QuantityText | int
     occurred_at: Moment
     dimensions: dict[str, str | int | bool] | None = None
+    corrects: Annotated[
+        str | None,
+        msgspec.Meta(description="The `idempotencyKey` of an event that this one puts right."),
+    ] = None
 
     def __post_init__(self) -> None:
         check_zone(self.occurred_at, "occurredAt")
@@ -80,10 +93,14 @@ class UsageItem(Out, omit_defaults=True):
 
 
 class UsageBatchOut(Out):
-    """What became of a batch; `results` answers for each event, in the order they came."""
+    """What became of a batch; `results` answers for each event, in the order they came.
+
+    `accepted` counts all that were stored now, those that came `late` among them.
+    """
 
     accepted: int
     duplicates: int
+    late: int
     rejected: int
     results: list[UsageItem]
 
@@ -126,15 +143,19 @@ def ingest_usage_events(call: Call, body: Sequence[UsageEventIn | InvalidEvent])
     """Store up to 500 usage events, each once.
 
     Every event is answered for by itself: `accepted`, `duplicate` (stored before, the same),
-    `conflict` (its key was stored with other content, which stays), `late`, `unmatched` (no such
-    customer or metric) or `invalid`. Those that were not taken never hold up the others.
+    `conflict` (its key was stored with other content, which stays), `late` (stored; its period is
+    invoiced already, so the next invoice bills it), `unmatched` (no such customer or metric, or no
+    contract for that time: kept aside, its key stays free) or `invalid`. Those that were not taken
+    never hold up the others.
     """
     window = MerchantWindow(call.merchant.time_zone, call.merchant.late_window_days)
     results = ingestion.ingest(call.session, body, merchant=window, now=call.now)
     outcomes = [result.outcome for result in results]
+    late = outcomes.count(Outcome.LATE)
     return UsageBatchOut(
-        accepted=outcomes.count(Outcome.ACCEPTED),
+        accepted=outcomes.count(Outcome.ACCEPTED) + late,
         duplicates=outcomes.count(Outcome.DUPLICATE),
+        late=late,
         rejected=sum(outcome not in _TAKEN for outcome in outcomes),
         results=[
             _item(index, event, result)

@@ -147,12 +147,14 @@ def _customer_id(session: Session, text: str) -> int:
 
 def _find(session: Session, wanted: Wanted, cursor: str | None, *, limit: int = 50) -> Page[Row]:
     found = queries.list_events(session, wanted.events, cursor=cursor, limit=limit)
-    named = customers.customers_by_id(session, {row.customer_id for row in found.rows})
+    events = [row.event for row in found.rows]
+    named = customers.customers_by_id(session, {event.customer_id for event in events})
     metrics = {
         metric_id: catalogue.get_metric(session, metric_id)
-        for metric_id in {row.metric_id for row in found.rows}
+        for metric_id in {event.metric_id for event in events}
     }
-    return found.map(lambda row: Row(row, named[row.customer_id], metrics[row.metric_id]))
+    rows = [Row(event, named[event.customer_id], metrics[event.metric_id]) for event in events]
+    return Page(rows, found.next_cursor)
 
 
 def _daily(session: Session, wanted: Wanted) -> Sequence[DayUsage]:

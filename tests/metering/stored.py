@@ -43,6 +43,7 @@ class Shelf:
         received_at: datetime | None = None,
         dimensions: Dimensions | None = None,
         corrects: UsageEvent | None = None,
+        is_late: bool = False,
     ) -> UsageEvent:
         """Store one event and count it."""
         self._serial += 1
@@ -56,6 +57,7 @@ class Shelf:
             idempotency_key=f"stored_{self._serial}",
             quantity=Decimal(quantity),
             dimensions=dict(dimensions or {}),
+            is_late=is_late,
             corrects=corrects.idempotency_key if corrects else target,
         )
         if received_at is not None:

@@ -1,172 +1,260 @@
-"""Invoices, charts and lists read the same usage, each in its own shape."""
+"""Lists of events show each event once, in the order they happened, and never take long."""
 
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
+from itertools import pairwise
 
 import pytest
-from sqlalchemy import Engine, select
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from app.core.db import begin
+from app.core import clock
+from app.core.db import begin, merchant_of
+from app.core.errors import NotFound
+from app.core.paging import BadCursor, encode_cursor
 from app.customers.models import Customer
-from app.metering.models import UsageEvent
+from app.metering import queries
+from app.metering.models import UsageEvent, UsageVoid
 from app.metering.queries import (
-    NO_USAGE,
-    DayUsage,
     EventFilter,
-    Usage,
-    daily_usage,
+    EventOutcome,
+    EventPage,
+    get_event,
     list_events,
-    period_usage,
+    newest_events,
 )
 from app.pricing.models import Metric
 from tests.make import NOON, Make
-from tests.metering.conftest import Event, furnish, send
+from tests.metering.plans import plans
+from tests.metering.stored import Shelf, may
 
-MAY, JUNE = date(2026, 5, 1), date(2026, 6, 1)
-
-
-def customer_id(session: Session, external_id: str = "user_42") -> int:
-    return session.scalars(select(Customer.id).where(Customer.external_id == external_id)).one()
+EVERYTHING = EventFilter()
 
 
-def metric_id(session: Session, code: str) -> int:
-    return session.scalars(select(Metric.id).where(Metric.code == code)).one()
+@pytest.fixture
+def shelf(session: Session) -> Shelf:
+    return Shelf(session)
 
 
-def on(day: int, hour: int = 4) -> datetime:
-    """Return an hour, in UTC, of a day in May."""
-    return datetime(2026, 5, day, hour, tzinfo=UTC)
+@pytest.fixture
+def customer(make: Make) -> Customer:
+    return make.customer()
+
+
+@pytest.fixture
+def metric(make: Make) -> Metric:
+    return make.metric()
+
+
+def keys(page: EventPage) -> list[str]:
+    return [row.event.idempotency_key for row in page.rows]
+
+
+def all_pages(session: Session, wanted: EventFilter, *, limit: int = 3) -> list[EventPage]:
+    pages = [list_events(session, wanted, limit=limit)]
+    while pages[-1].next_cursor:
+        pages.append(list_events(session, wanted, cursor=pages[-1].next_cursor, limit=limit))
+    return pages
+
+
+def void(session: Session, event: UsageEvent) -> None:
+    session.add(
+        UsageVoid(
+            merchant_id=merchant_of(session),
+            occurred_at=event.occurred_at,
+            event_id=event.id,
+            customer_id=event.customer_id,
+            metric_id=event.metric_id,
+            idempotency_key=event.idempotency_key,
+            reason="sent twice",
+            voided_at=NOON,
+            actor="dev@example.cn",
+        )
+    )
+    session.flush()
+
+
+@given(hours=st.lists(st.integers(0, 3), max_size=9), limit=st.integers(1, 4))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_paging_visits_every_event_once_the_last_to_happen_first(
+    session: Session, make: Make, hours: list[int], limit: int
+) -> None:
+    with session.begin_nested() as outer:
+        shelf, customer, metric = Shelf(session), make.customer(), make.metric()
+        for hour in hours:
+            shelf.add(metric, "1", at=may(3, hour), customer=customer)
+        wanted = EventFilter(customer_id=customer.id)
+
+        listed = [
+            row.event for page in all_pages(session, wanted, limit=limit) for row in page.rows
+        ]
+
+        assert len(listed) == len(hours)
+        for later, earlier in pairwise(listed):
+            assert (later.occurred_at, later.id) > (earlier.occurred_at, earlier.id)
+        outer.rollback()
+
+
+def test_a_list_shows_what_meets_the_whole_filter(
+    session: Session, make: Make, shelf: Shelf, customer: Customer, metric: Metric
+) -> None:
+    other = make.customer()
+    shelf.add(metric, "1", at=may(10), customer=customer, dimensions={"model": "gpt-5"})
+    found = shelf.add(metric, "1", at=may(11), customer=customer, dimensions={"model": "gpt-5"})
+    shelf.add(metric, "1", at=may(11), customer=customer, dimensions={"model": "qwen"})
+    shelf.add(metric, "1", at=may(11), customer=other, dimensions={"model": "gpt-5"})
+    shelf.add(make.metric(), "1", at=may(11), customer=customer, dimensions={"model": "gpt-5"})
+    shelf.add(metric, "1", at=may(12), customer=customer, dimensions={"model": "gpt-5"})
+    wanted = EventFilter(
+        customer_id=customer.id,
+        metric_id=metric.id,
+        from_at=may(11),
+        to_at=may(12),
+        dimension=("model", "gpt-5"),
+    )
+
+    assert keys(list_events(session, wanted)) == [found.idempotency_key]
+
+
+def test_a_dimension_is_compared_as_text(
+    session: Session, shelf: Shelf, customer: Customer, metric: Metric
+) -> None:
+    for value in (7, "7", True, "true"):
+        shelf.add(metric, "1", at=may(11), customer=customer, dimensions={"flag": value})
+
+    assert len(list_events(session, EventFilter(dimension=("flag", "7"))).rows) == 2
+    assert len(list_events(session, EventFilter(dimension=("flag", "true"))).rows) == 2
+
+
+def test_a_list_tells_what_has_become_of_each_event(
+    session: Session, shelf: Shelf, customer: Customer, metric: Metric
+) -> None:
+    accepted = shelf.add(metric, "1", at=may(10), customer=customer)
+    late = shelf.add(metric, "1", at=may(11), customer=customer, is_late=True)
+    voided = shelf.add(metric, "1", at=may(12), customer=customer, is_late=True)
+    void(session, voided)
+
+    assert [row.outcome for row in list_events(session, EVERYTHING).rows] == [
+        EventOutcome.VOIDED,
+        EventOutcome.LATE,
+        EventOutcome.ACCEPTED,
+    ]
+    for event, outcome in zip((accepted, late, voided), EventOutcome, strict=True):
+        page = list_events(session, EventFilter(customer_id=customer.id, outcome=outcome))
+        assert keys(page) == [event.idempotency_key]
+
+
+def test_a_page_that_looked_at_enough_says_how_far(
+    session: Session,
+    make: Make,
+    shelf: Shelf,
+    customer: Customer,
+    metric: Metric,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(queries, "LOOKED_AT", 4)
+    rare = make.metric()
+    shelf.add(rare, "1", at=may(2), customer=customer)
+    for day in range(3, 12):
+        shelf.add(metric, "1", at=may(day), customer=customer)
+    shelf.add(rare, "1", at=may(12), customer=customer)
+
+    pages = all_pages(session, EventFilter(metric_id=rare.id))
+
+    assert [page.looked_back_to for page in pages] == [may(9), may(5), None]
+    assert [len(page.rows) for page in pages] == [1, 0, 1]
+
+
+def test_a_full_page_did_not_have_to_stop(
+    session: Session,
+    shelf: Shelf,
+    customer: Customer,
+    metric: Metric,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(queries, "LOOKED_AT", 4)
+    for day in range(3, 12):
+        shelf.add(metric, "1", at=may(day), customer=customer)
+
+    pages = all_pages(session, EventFilter(metric_id=metric.id))
+
+    assert [len(page.rows) for page in pages] == [3, 3, 3]
+    assert {page.looked_back_to for page in pages} == {None}
 
 
 @pytest.mark.parametrize(
-    ("metric", "quantity"),
-    [("tokens", "33.5"), ("calls", "4"), ("storage", "20"), ("seats", "0.5")],
+    "cursor", [encode_cursor(10**18, 1), encode_cursor("x", 1), encode_cursor(1), "?"]
 )
-def test_a_period_comes_to_what_the_metric_says(shop: Session, metric: str, quantity: str) -> None:
-    readings = [("5", on(10)), ("20", on(11)), ("0.5", on(12)), ("8", on(11, 3))]
-    for key, (value, occurred_at) in enumerate(readings):
-        send(shop, Event(str(key), value, metric=metric, occurred_at=occurred_at))
-
-    usage = period_usage(shop, [customer_id(shop)], first_day=MAY, end_day=JUNE)
-
-    assert usage == {(customer_id(shop), metric_id(shop, metric)): Usage(Decimal(quantity), 4)}
+def test_a_cursor_of_something_else_is_refused(session: Session, cursor: str) -> None:
+    with pytest.raises(BadCursor):
+        list_events(session, EVERYTHING, cursor=cursor)
 
 
-def test_a_period_begins_and_ends_at_the_merchants_midnight(shop: Session) -> None:
-    midnights = ["2026-04-30T16:00:00", "2026-05-31T15:59:59", "2026-05-31T16:00:00"]
-    for key, text in enumerate(midnights):
-        occurred_at = datetime.fromisoformat(f"{text}+00:00")
-        send(shop, Event(str(key), "1", occurred_at=occurred_at))
+def test_an_event_is_found_by_its_id(
+    session: Session, shelf: Shelf, customer: Customer, metric: Metric
+) -> None:
+    event = shelf.add(metric, "1", at=may(3), customer=customer)
+    void(session, event)
 
-    (usage,) = period_usage(shop, [customer_id(shop)], first_day=MAY, end_day=JUNE).values()
+    found = get_event(session, event.id)
 
-    assert usage == Usage(Decimal(2), 2)
-
-
-def test_customers_are_read_in_one_go_and_only_those_asked_for(shop: Session) -> None:
-    send(shop, Event("a", "1"), Event("b", "2", customer_external_id="user_43"))
-    first, second = customer_id(shop), customer_id(shop, "user_43")
-    tokens = metric_id(shop, "tokens")
-
-    both = period_usage(shop, [first, second], first_day=MAY, end_day=JUNE)
-    one = period_usage(shop, [second], first_day=MAY, end_day=JUNE)
-
-    assert both == {(first, tokens): Usage(Decimal(1), 1), (second, tokens): Usage(Decimal(2), 1)}
-    assert one == {(second, tokens): Usage(Decimal(2), 1)}
-    assert one.get((first, tokens), NO_USAGE) == Usage(Decimal(0), 0)
-    assert period_usage(shop, [], first_day=MAY, end_day=JUNE) == {}
+    assert found.event is event
+    assert found.void
+    assert found.void.reason == "sent twice"
+    with pytest.raises(NotFound):
+        get_event(session, event.id + 1)
 
 
-def test_a_chart_shows_each_day_and_metric_that_was_used(shop: Session) -> None:
-    send(
-        shop,
-        Event("a", "1", occurred_at=on(10)),
-        Event("b", "2", occurred_at=on(12)),
-        Event("c", "3", occurred_at=on(12), customer_external_id="user_43"),
-        Event("d", "7", occurred_at=on(12), metric="calls"),
-    )
-    tokens, calls = metric_id(shop, "tokens"), metric_id(shop, "calls")
+def test_a_live_list_has_what_arrived_since_whenever_it_happened(
+    session: Session, shelf: Shelf, customer: Customer, metric: Metric
+) -> None:
+    minutes_ago = clock.now() - timedelta(minutes=3)
+    shelf.add(metric, "1", at=may(20), customer=customer, received_at=minutes_ago)
+    first = shelf.add(metric, "1", at=may(9), customer=customer)
+    second = shelf.add(metric, "1", at=may(3), customer=customer)
 
-    everything = daily_usage(shop, first_day=MAY, end_day=JUNE)
-    of_one = daily_usage(
-        shop, first_day=MAY, end_day=JUNE, metric_id=tokens, customer_id=customer_id(shop)
-    )
+    everything = newest_events(session, EVERYTHING)
+    since = newest_events(session, EVERYTHING, after_id=first.id)
 
-    assert sorted(everything, key=lambda usage: (usage.day, usage.events)) == [
-        DayUsage(date(2026, 5, 10), tokens, Decimal(1), 1),
-        DayUsage(date(2026, 5, 12), calls, Decimal(1), 1),
-        DayUsage(date(2026, 5, 12), tokens, Decimal(5), 2),
-    ]
-    assert of_one == [
-        DayUsage(date(2026, 5, 10), tokens, Decimal(1), 1),
-        DayUsage(date(2026, 5, 12), tokens, Decimal(2), 1),
-    ]
-    assert daily_usage(shop, first_day=MAY, end_day=date(2026, 5, 10)) == []
+    assert [row.event.id for row in everything] == [second.id, first.id]
+    assert [row.event.id for row in since] == [second.id]
+    assert newest_events(session, EventFilter(dimension=("model", "gpt-5"))) == []
 
 
-def test_a_chart_adds_up_the_highest_of_each_customer(shop: Session) -> None:
-    send(
-        shop,
-        Event("a", "5", metric="storage"),
-        Event("b", "9", metric="storage"),
-        Event("c", "2", metric="storage", customer_external_id="user_43"),
-    )
-
-    (usage,) = daily_usage(shop, first_day=MAY, end_day=JUNE)
-
-    assert usage.quantity == Decimal(11)
-
-
-def test_paging_visits_every_event_once_newest_first(shop: Session) -> None:
-    for key in range(7):
-        send(shop, Event(str(key)))
-
-    seen: list[str] = []
-    cursor = None
-    while True:
-        page = list_events(shop, EventFilter(), cursor=cursor, limit=3)
-        seen += [event.idempotency_key for event in page.rows]
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-
-    assert seen == ["6", "5", "4", "3", "2", "1", "0"]
-
-
-def test_a_list_shows_what_meets_the_whole_filter(shop: Session) -> None:
-    send(
-        shop,
-        Event("a", occurred_at=on(10)),
-        Event("b", occurred_at=on(11)),
-        Event("c", occurred_at=on(11), customer_external_id="user_43"),
-        Event("d", occurred_at=on(11), metric="calls"),
-        Event("e", occurred_at=on(12)),
-    )
+@pytest.mark.parametrize("outcome", [None, *EventOutcome])
+@pytest.mark.parametrize("is_of_customer", [False, True])
+def test_lists_follow_an_index_and_sort_nothing(
+    session: Session,
+    shelf: Shelf,
+    customer: Customer,
+    metric: Metric,
+    *,
+    is_of_customer: bool,
+    outcome: EventOutcome | None,
+) -> None:
+    shelf.fill(metric, 3_000, customer=customer)
     wanted = EventFilter(
-        customer_id=customer_id(shop),
-        metric_id=metric_id(shop, "tokens"),
-        from_at=on(11),
-        to_at=on(12),
+        customer_id=customer.id if is_of_customer else None,
+        metric_id=metric.id + 1,
+        dimension=("model", "gpt-5"),
+        outcome=outcome,
     )
 
-    assert [event.idempotency_key for event in list_events(shop, wanted).rows] == ["b"]
+    plan = plans(session, lambda: list_events(session, wanted))
+
+    assert "Sort" not in plan
+    assert "Seq Scan" not in plan
 
 
-def test_merchants_share_keys_and_names_but_no_usage(engine: Engine) -> None:
-    merchants = []
-    for quantity in ("1", "2"):
-        merchant_id = Make.new_merchant_id()
-        merchants.append(merchant_id)
-        with begin(engine, merchant_id) as session:
-            Make(session).merchant()
-            furnish(session)
-            (result,) = send(session, Event("same", quantity), now=NOON + timedelta(hours=1))
-            assert result.outcome == "accepted"
+def test_an_event_of_somebody_else_is_not_found(engine: Engine) -> None:
+    with begin(engine, Make.new_merchant_id()) as session:
+        Make(session).merchant()
+        make = Make(session)
+        event = Shelf(session).add(make.metric(), "1", at=may(3), customer=make.customer())
 
-    with begin(engine, merchants[0]) as session:
-        events = session.scalars(select(UsageEvent)).all()
-        (usage,) = daily_usage(session, first_day=MAY, end_day=JUNE)
-
-    assert [event.quantity for event in events] == [Decimal(1)]
-    assert usage.quantity == Decimal(1)
+    with begin(engine, Make.new_merchant_id()) as session:
+        Make(session).merchant()
+        assert not list_events(session, EVERYTHING).rows
+        with pytest.raises(NotFound):
+            get_event(session, event.id)

@@ -24,7 +24,7 @@ from app.core.paging import Page
 from app.customers import queries as customers
 from app.identity.models import Scope
 from app.metering import queries
-from app.metering.models import UsageEvent
+from app.metering.queries import ListedEvent
 from app.pricing import queries as catalogue
 
 TAG = "Usage"
@@ -156,12 +156,13 @@ def _ids(days: Sequence[queries.DayUsage]) -> set[int]:
     return {day.metric_id for day in days}
 
 
-def _shown(call: Call, page: Page[UsageEvent]) -> Listing[UsageEventOut]:
-    metrics = {row.metric_id for row in page.rows}
+def _shown(call: Call, page: Page[ListedEvent]) -> Listing[UsageEventOut]:
+    metrics = {row.event.metric_id for row in page.rows}
     codes = {id_: catalogue.get_metric(call.session, id_).code for id_ in metrics}
-    who = customers.customers_by_id(call.session, {row.customer_id for row in page.rows})
+    who = customers.customers_by_id(call.session, {row.event.customer_id for row in page.rows})
 
-    def show_event(event: UsageEvent) -> UsageEventOut:
+    def show_event(listed: ListedEvent) -> UsageEventOut:
+        event = listed.event
         return UsageEventOut(
             id=show(Prefix.USAGE_EVENT, event.id),
             customer_external_id=who[event.customer_id].external_id,

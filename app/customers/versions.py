@@ -158,7 +158,9 @@ def schedule_batch(
     Doing it twice changes nothing. Locks the customers, then the contracts.
     """
     plan = _plan(session, version_id, to_version_id, on=on, actor=actor, now=now)
-    batch = _lock_batch(session, version_id, after=after)
+    of_version = select(Contract.id).where(*_active_on(version_id), Contract.id > after)
+    ids = session.scalars(of_version.order_by(Contract.id).limit(AT_ONCE)).all()
+    batch = _lock_batch(session, ids, version_id=version_id)
     held = overlap.holdings(session, {contract.customer_id for contract in batch})
     refused: dict[int, Refusal] = {}
     for contract in batch:
@@ -168,7 +170,7 @@ def schedule_batch(
             refused[contract.id] = refusal
         else:
             _apply(session, contract, plan)
-    last_id = batch[-1].id if len(batch) == AT_ONCE else None
+    last_id = ids[-1] if len(ids) == AT_ONCE else None
     done = Scheduling(len(batch) - len(refused), refused, last_id)
     if batch:
         _record_batch(session, version_id, plan=plan, done=done)
@@ -236,12 +238,15 @@ def _apply(session: Session, contract: Contract, plan: Plan) -> None:
         _record(session, contract, SCHEDULE, before=before, actor=plan.actor, now=plan.now)
 
 
-def _lock_batch(session: Session, version_id: int, *, after: int) -> Sequence[Contract]:
-    active = select(Contract).where(*_active_on(version_id)).order_by(Contract.id)
-    found = session.scalars(active.where(Contract.id > after).limit(AT_ONCE)).all()
-    overlap.lock_customers(session, {contract.customer_id for contract in found})
+def _lock_batch(
+    session: Session, contract_ids: Collection[int], *, version_id: int
+) -> Sequence[Contract]:
+    """Lock the customers, then those of the contracts that are still active on the version."""
+    named = select(Contract).where(Contract.id.in_(contract_ids))
+    overlap.lock_customers(session, {one.customer_id for one in session.scalars(named)})
     return session.scalars(
-        active.where(Contract.id.in_([contract.id for contract in found]))
+        named.where(*_active_on(version_id))
+        .order_by(Contract.id)
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()

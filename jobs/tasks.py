@@ -10,7 +10,9 @@ from typing import cast
 
 QUEUES = {
     "jobs.billing.catch_up": "default",
+    "jobs.billing.replay_prices": "default",
     "jobs.contracts.schedule_for_version": "default",
+    "jobs.dead_events.replay_all": "default",
     "jobs.documents.print_invoice": "documents",
     "jobs.documents.print_receipt": "documents",
 }

@@ -14,6 +14,7 @@ from app.pricing import metrics
 from app.webhooks import emitting, endpoints, queries
 from app.webhooks.catalogue import EventType
 from tests.make import NOON, Make
+from tests.metering.dead import kept
 from tests.payments.builders import issue
 
 USD = {"USD": [{"metric": "tokens_input", "model": "standard", "unitPrice": "0.00025"}]}
@@ -90,6 +91,7 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
         "customer_id": show(Prefix.CUSTOMER, customer.id),
         "contract_id": show(Prefix.CONTRACT, contract.id),
         "invoice_id": show(Prefix.INVOICE, invoice.id),
+        "dead_event_id": show(Prefix.DEAD_EVENT, kept(session).id),
         "webhook_endpoint_id": show(Prefix.WEBHOOK_ENDPOINT, endpoint.id),
         "webhook_delivery_id": show(Prefix.WEBHOOK_DELIVERY, delivery.id),
         "ledger_transaction_id": show(Prefix.LEDGER_TRANSACTION, posted.id),

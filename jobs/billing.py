@@ -1,8 +1,10 @@
-"""Draft and finalise what has fallen due."""
+"""Draft and finalise what has fallen due; replay usage at prices that are not published yet."""
 
+from app.billing import replay as replays
 from app.billing import runs
 from app.billing.models import RunTrigger
 from app.core import clock
+from app.core.ids import Prefix, read
 from app.extensions import bound, reading, ring, runtime, transaction
 from app.identity import clocks
 from jobs import sweep
@@ -21,3 +23,10 @@ def catch_up(*, merchant_id: int) -> None:
         now = clocks.now(session)
     runs.run_due(bound(merchant_id), runtime().rates, trigger=RunTrigger.SCHEDULE, now=now)
     ring()  # the run owes prints and mails: do not make a newcomer wait for the next beat
+
+
+def replay_prices(*, merchant_id: int, replay: str) -> None:
+    """Go on with a price replay where the last job of it ended."""
+    with transaction(merchant_id) as session:
+        now = clocks.now(session)
+    replays.run(bound(merchant_id), read(Prefix.PRICE_REPLAY, replay), now=now)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.billing import measuring
+from app.billing import measuring, proration
 from app.billing.amounts import sum_lines
 from app.billing.models import LineKind
 from app.billing.scopes import Scope
@@ -133,9 +133,9 @@ def commitment(scope: Scope, lines: Iterable[Line]) -> Iterator[Line]:
     if scope.terms.commitment is None:
         return
     billed = sum_lines((line.amount for line in lines), scope.currency)
-    share = Fraction(scope.days, scope.whole_days)
-    missing = Money.rounded(Fraction(scope.terms.commitment) * share, scope.currency) - billed
-    if missing.minor > 0:
+    due = Fraction(scope.terms.commitment) * Fraction(scope.days, scope.whole_days)
+    missing = proration.true_up(Money.rounded(due, scope.currency), billed)
+    if missing:
         yield Line(
             kind=LineKind.COMMITMENT,
             metric=None,

@@ -361,3 +361,15 @@ class PriceReplayRow(Tenant, Base):
     events: Mapped[int]
     crossings: Mapped[list[Any]]
     problem: Mapped[str | None]
+
+    @property
+    def current(self) -> Money:
+        return Money(self.current_minor, self.currency)
+
+    @property
+    def draft(self) -> Money:
+        return Money(self.draft_minor, self.currency)
+
+    @property
+    def delta(self) -> Money:
+        return self.draft - self.current

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,15 +13,18 @@ from app.billing import invoicing, queries
 from app.billing.models import Invoice, InvoiceLine
 from app.core.db import merchant_of
 from app.core.money import Currency
-from app.customers.models import Contract
+from app.customers.models import Contract, Customer
 from app.fx.fixture import FixtureRates
 from app.fx.rates import Midpoint, NoRate
 from app.ledger.queries import balances
+from app.metering.events import Outcome
+from app.metering.ingestion import MerchantWindow, ingest
 from app.metering.models import UsageRollup
 from app.pricing.models import Metric
 from tests.make import NOON, Make
 
 RATES = FixtureRates()
+MAY_15 = datetime(2026, 5, 15, 4, tzinfo=UTC)
 A_CENT = {"model": "standard", "unit_price": "1"}
 
 
@@ -48,8 +51,8 @@ class Sent:
     occurred_at: datetime
     customer_external_id: str = "acme"
     quantity: str = "1"
-    dimensions: None = None
-    corrects: None = None
+    dimensions: dict[str, str | int | bool] | None = None
+    corrects: str | None = None
 
     @property
     def idempotency_key(self) -> str:
@@ -84,6 +87,29 @@ def use(
         )
     )
     session.flush()
+
+
+def send(
+    session: Session,
+    sale: Sold,
+    quantity: str,
+    *,
+    at: datetime = MAY_15,
+    now: datetime = NOON,
+    **dimensions: str,
+) -> Outcome:
+    """Send one event of the contract's customer, as the API does, and return what became of it."""
+    customer = session.get_one(Customer, (merchant_of(session), sale.contract.customer_id))
+    event = Sent(
+        sale.metric.code,
+        at,
+        customer_external_id=customer.external_id,
+        quantity=quantity,
+        dimensions=dict(dimensions),
+    )
+    window = MerchantWindow("Asia/Shanghai", 400)
+    (result,) = ingest(session, [event], merchant=window, now=now)
+    return result.outcome
 
 
 def drafted(session: Session, sale: Sold, *, now: datetime = NOON) -> Invoice:

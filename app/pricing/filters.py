@@ -9,6 +9,8 @@ from app.pricing.rating import Price
 ANY: Final = "*"
 """In place of values: any of those declared, or where none are declared, any that is there."""
 
+_ANY_VALUE = (ANY,)
+
 Declared = Mapping[str, Sequence[str] | None]
 """A metric's dimensions by name: the values each may have, None where it may have any."""
 
@@ -22,10 +24,13 @@ class PriceFilter:
 
     def takes(self, dimensions: Mapping[str, str], declared: Declared) -> bool:
         """Tell whether usage of these dimensions has this price, if no other filter says more."""
-        return all(
-            name in dimensions and _is_one_of(dimensions[name], values, declared.get(name))
-            for name, values in self.match.items()
-        )
+        for name, values in self.match.items():
+            if name not in dimensions:
+                return False
+            known = declared.get(name) if values == _ANY_VALUE else values
+            if known is not None and dimensions[name] not in known:
+                return False
+        return True
 
 
 def match(
@@ -37,9 +42,3 @@ def match(
     """
     taking = [number for number, each in enumerate(filters) if each.takes(dimensions, declared)]
     return max(taking, key=lambda number: len(filters[number].match), default=None)
-
-
-def _is_one_of(value: str, values: Sequence[str], declared: Sequence[str] | None) -> bool:
-    if values == (ANY,):
-        return declared is None or value in declared
-    return value in values

@@ -64,8 +64,12 @@ class MetricPrice:
         return any(needs_events(price) for price in self.prices.values())
 
     def price_at(self, position: int | None) -> Price:
-        """Return the price of a filter, or with None the default. Raises KeyError."""
-        return self.prices[position]
+        """Return the price of a filter, or with None the default, which must be there."""
+        if position is not None:
+            return self.filters[position].price
+        if self.default is None:
+            raise ValueError("there is no price for what no filter takes")
+        return self.default
 
 
 def parse_metric_price(

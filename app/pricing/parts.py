@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from app.pricing import filters, rating
@@ -65,22 +66,35 @@ def rate_parts(
     else each has tiers and an allowance of its own. Raises ValueError where a price needs the
     amounts of events and is given a quantity.
     """
-    turns: dict[object, list[Part]] = {}
-    for part in usages:
-        turns.setdefault(_turn_of(metric_price, part), []).append(part)
-    rated: dict[Part, Rated] = {}
-    for turn in turns.values():
-        price = metric_price.price_at(turn[0].filter)
-        in_turn = [usages[part] for part in turn]
-        results = rating.rate_in_turn(price, in_turn, closes_period=closes_period)
-        rated.update(zip(turn, results, strict=True))
+    if metric_price.share_tiers:
+        rated = _rate_in_turn(metric_price, usages, closes_period=closes_period)
+    else:
+        rated = {
+            part: _rate(metric_price.price_at(part.filter), usage, closes_period=closes_period)
+            for part, usage in usages.items()
+        }
     used = [RatedPart(part, metric_price.price_at(part.filter), rated[part]) for part in usages]
     return used + list(_rate_unused(metric_price, used, closes_period=closes_period))
 
 
-def _turn_of(metric_price: MetricPrice, part: Part) -> object:
-    """Return what is the same for parts that go through a price in turn."""
-    return metric_price.price_at(part.filter) if metric_price.share_tiers else part
+def _rate(price: Price, usage: Usage, *, closes_period: bool) -> Rated:
+    if isinstance(usage, Decimal):
+        return rating.rate(price, usage, closes_period=closes_period)
+    return rating.rate_events(price, usage, closes_period=closes_period)
+
+
+def _rate_in_turn(
+    metric_price: MetricPrice, usages: Mapping[Part, Usage], *, closes_period: bool
+) -> dict[Part, Rated]:
+    turns: dict[Price, list[Part]] = {}
+    for part in usages:
+        turns.setdefault(metric_price.price_at(part.filter), []).append(part)
+    rated: dict[Part, Rated] = {}
+    for price, turn in turns.items():
+        in_turn = [usages[part] for part in turn]
+        shares = rating.rate_in_turn(price, in_turn, closes_period=closes_period)
+        rated.update(zip(turn, shares, strict=True))
+    return rated
 
 
 def _rate_unused(

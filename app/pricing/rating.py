@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from enum import StrEnum
 from fractions import Fraction
+from functools import reduce
 from itertools import accumulate, chain, islice, pairwise
 
 from app.core.decimals import EXACT
@@ -207,33 +208,31 @@ def _settled(
     closes_period: bool,
 ) -> Rated:
     """Put discount, maximum and minimum around tiers, when those `before` came to so much."""
-    with localcontext(EXACT):
-        raw = before + sum((tier.amount for tier in tiers), ZERO)
-        discount = _discount(price, raw) - _discount(price, before)
-        capped = _capped(price, raw) - _capped(price, before)
-        topped_up = ZERO
-        if closes_period:
-            due = raw - _discount(price, raw) - _capped(price, raw)
-            topped_up = max(price.minimum_amount - due, ZERO)
-        amount = raw - before - discount - capped + topped_up
-    return Rated(amount, tiers, free_units, discount, capped, topped_up)
+    due, discount, capped = _due(price, EXACT.add(before, _sum(tier.amount for tier in tiers)))
+    topped_up = ZERO
+    if closes_period and due < price.minimum_amount:
+        topped_up = EXACT.subtract(price.minimum_amount, due)
+    if before:
+        due_before, discount_before, capped_before = _due(price, before)
+        due = EXACT.subtract(due, due_before)
+        discount = EXACT.subtract(discount, discount_before)
+        capped = EXACT.subtract(capped, capped_before)
+    return Rated(EXACT.add(due, topped_up), tiers, free_units, discount, capped, topped_up)
 
 
-def _discount(price: Price, raw: Decimal) -> Decimal:
-    return EXACT.scaleb(EXACT.multiply(raw, price.discount_percent), -2)
-
-
-def _capped(price: Price, raw: Decimal) -> Decimal:
-    """Return what the maximum takes off when the tiers come to `raw`."""
-    if price.maximum_amount is None:
-        return ZERO
-    discounted = EXACT.subtract(raw, _discount(price, raw))
-    return max(EXACT.subtract(discounted, price.maximum_amount), ZERO)
+def _due(price: Price, raw: Decimal) -> tuple[Decimal, Decimal, Decimal]:
+    """Return what is due of what tiers come to, and what discount and maximum take off."""
+    discount = capped = ZERO
+    if price.discount_percent:
+        discount = EXACT.scaleb(EXACT.multiply(raw, price.discount_percent), -2)
+    due = EXACT.subtract(raw, discount)
+    if price.maximum_amount is not None and due > price.maximum_amount:
+        due, capped = price.maximum_amount, EXACT.subtract(due, price.maximum_amount)
+    return due, discount, capped
 
 
 def _sum(values: Iterable[Decimal]) -> Decimal:
-    with localcontext(EXACT):
-        return sum(values, ZERO)
+    return reduce(EXACT.add, values, ZERO)
 
 
 def _add_floored(total: Decimal, quantity: Decimal) -> Decimal:

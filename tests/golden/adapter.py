@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from app.billing.amounts import PlatformFee, sum_lines
 from app.billing.proration import Days, prorate, prorated_allowance, share, true_up
-from app.core.decimals import EXACT, parse_quantity, plain
+from app.core.decimals import parse_quantity, plain
 from app.core.money import (
     Currency,
     Money,
@@ -41,7 +41,7 @@ from app.ledger.models import Book
 from app.metering.aggregation import Reading, aggregate, weighted_sum
 from app.pricing.charges import Model, Standard
 from app.pricing.models import Aggregation
-from app.pricing.rating import Price, rate
+from app.pricing.rating import Price, billable_quantity, rate
 from tests.golden.pricing import (
     op_filter_price,
     op_free_units,
@@ -66,7 +66,8 @@ def op_round(case: Fields) -> Fields:
 
 
 def op_round_currency(case: Fields) -> Fields:
-    return {"rounded": round_half_up(Decimal(case["amount"]), currency_of(case).exponent)}
+    decimals = case.get("decimals", currency_of(case).exponent)
+    return {"rounded": round_half_up(Decimal(case["amount"]), decimals)}
 
 
 def op_sum_rounded_lines(case: Fields) -> Fields:
@@ -188,10 +189,13 @@ def op_proration_factor(case: Fields) -> Fields:
 def op_prorated_allowance(case: Fields) -> Fields:
     currency = currency_of(case)
     included = prorated_allowance(parse_quantity(case["allowance"]), share_of(case))
-    billable = max(EXACT.subtract(parse_quantity(case["consumed"]), included), Decimal(0))
-    unit_price = to_minor(case["unit_price"], currency)
-    amount = rate(Price(Standard(unit_price)), billable).amount
-    return {"included": included, "billable": billable, "amount_minor": round_half_up(amount)}
+    price = Price(Standard(to_minor(case["unit_price"], currency)), free_units=included)
+    consumed = parse_quantity(case["consumed"])
+    return {
+        "included": included,
+        "billable": billable_quantity(price, consumed),
+        "amount_minor": round_half_up(rate(price, consumed).amount),
+    }
 
 
 def op_true_up(case: Fields) -> Fields:

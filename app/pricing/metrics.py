@@ -1,5 +1,6 @@
 """Metrics: what is measured. Five are built in, more are the merchant's own."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.dialects.postgresql import insert
@@ -8,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.core import db
 from app.core.errors import Conflict
 from app.core.text import clean_code, clean_name
+from app.pricing.dimensions import InvalidMetric, clean_dimensions, refuse_missing
 from app.pricing.models import Aggregation, CatalogEvent, Metric, moved
 
 UNIT_LENGTH = 50
@@ -52,15 +54,32 @@ def make_built_in(session: Session, *, now: datetime) -> None:
 
 
 def create_metric(
-    session: Session, *, code: str, name: str, unit: str, aggregation: Aggregation, now: datetime
+    session: Session,
+    *,
+    code: str,
+    name: str,
+    unit: str,
+    aggregation: Aggregation,
+    dimensions: Mapping[str, Sequence[str] | None] | None = None,
+    unique_by: str | None = None,
+    now: datetime,
 ) -> Metric:
-    """Add a metric of the merchant's own. Raises Invalid and MetricCodeTaken."""
+    """Add a metric of the merchant's own. Raises Invalid and MetricCodeTaken.
+
+    `unique_by` is the dimension whose values a unique count counts; without it those are the
+    quantities.
+    """
+    declared = clean_dimensions(dimensions or {}, path="dimensions")
+    if unique_by is not None:
+        _refuse_uncountable(unique_by, aggregation, declared)
     statement = insert(Metric).values(
         merchant_id=db.merchant_of(session),
         code=clean_code(code, path="code"),
         name=clean_name(name, path="name"),
         unit=clean_name(unit, path="unit", max_length=UNIT_LENGTH),
         aggregation=aggregation,
+        dimensions=declared,
+        unique_by=unique_by,
         created_at=now,
     )
     free = statement.on_conflict_do_nothing(index_elements=["merchant_id", "code"])
@@ -82,6 +101,23 @@ def update_metric(
         metric.name = clean_name(name, path="name")
     if unit is not None:
         metric.unit = clean_name(unit, path="unit", max_length=UNIT_LENGTH)
+    return metric
+
+
+def declare_dimensions(
+    session: Session, metric_id: int, *, dimensions: Mapping[str, Sequence[str] | None]
+) -> Metric:
+    """Replace what the usage of a metric, also a built-in one, is told apart by.
+
+    Locks the metric, so that no price of it is published meanwhile. Raises NotFound, Invalid,
+    and DimensionInUse when a version or a draft looks at what would not be declared any more.
+    """
+    metric = db.get_locked(session, Metric, metric_id, noun="metric")
+    declared = clean_dimensions(dimensions, path="dimensions")
+    if metric.unique_by is not None:
+        _refuse_uncountable(metric.unique_by, metric.aggregation, declared)
+    refuse_missing(session, metric, declared)
+    metric.dimensions = declared
     return metric
 
 
@@ -109,3 +145,12 @@ def _lock_own(session: Session, metric_id: int) -> Metric:
     if metric.is_built_in:
         raise MetricIsBuiltIn(f"{metric.code} is built in and stays as it is")
     return metric
+
+
+def _refuse_uncountable(
+    unique_by: str, aggregation: Aggregation, declared: Mapping[str, object]
+) -> None:
+    if aggregation is not Aggregation.UNIQUE_COUNT:
+        raise InvalidMetric("is for a unique count only", path="unique_by")
+    if unique_by not in declared:
+        raise InvalidMetric("must be one of the dimensions", path="unique_by")

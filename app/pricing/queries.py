@@ -58,6 +58,16 @@ def priceable_metrics(session: Session) -> dict[str, Priceable]:
     }
 
 
+def lock_metrics(session: Session) -> None:
+    """Keep all metrics as they are until the transaction ends; others may lock them so, too."""
+    session.scalars(
+        select(Metric)
+        .order_by(Metric.id)
+        .with_for_update(read=True)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
 def list_metrics(
     session: Session,
     *,

@@ -129,8 +129,9 @@ def lock_on_sale(session: Session, rate_card_id: int) -> RateCard:
 def read_content(session: Session, content: object) -> dict[str, Any]:
     """Return what will be stored: the same prices, in the one form they are written in.
 
-    Raises Invalid with the path of what is wrong.
+    Locks the metrics against change until it is. Raises Invalid with the path of what is wrong.
     """
+    queries.lock_metrics(session)
     metrics = queries.priceable_metrics(session)
     return dump_content(parse_content(content, metrics=metrics))
 

@@ -70,11 +70,11 @@ class Fields:
             raise InvalidPrice(f"must be one of {', '.join(among)}", path=self.at(name))
         return value
 
-    def list(self, name: str, noun: str, *, at_most: int) -> list[object]:
+    def entries(self, name: str, *, at_most: int) -> list[object]:
         """Return a list of at least one entry."""
         value = self.take(name)
         if not isinstance(value, list) or not 1 <= len(value) <= at_most:
-            raise InvalidPrice(f"must be a list of 1 to {at_most} {noun}", path=self.at(name))
+            raise InvalidPrice(f"must be a list of 1 to {at_most} {name}", path=self.at(name))
         return value
 
     def refuse_rest(self) -> None:

@@ -11,7 +11,8 @@
 
 Each may have `transform`, `free_units`, `discount_percent`, `minimum_amount` and
 `maximum_amount`. Amounts are texts of minor units, `rate` and `discount_percent` are in percent.
-The quantity of a percentage is money, in major units, and so are the bounds of its tiers.
+The quantity of a percentage is money, in major units, and so are its `free_units` and the bounds
+of its tiers.
 """
 
 from collections.abc import Callable, Sequence
@@ -137,7 +138,7 @@ _CHARGES: dict[Model, Callable[[Fields, Currency], Charge]] = {
 
 def _parse_tiers(fields: Fields, parse: Callable[[Fields], AnyTier]) -> tuple[AnyTier, ...]:
     path = fields.at("tiers")
-    documents = fields.list("tiers", "tiers", at_most=MAX_TIERS)
+    documents = fields.entries("tiers", at_most=MAX_TIERS)
     tiers = tuple(
         parse(Fields(document, f"{path}[{index}]")) for index, document in enumerate(documents)
     )

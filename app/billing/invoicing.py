@@ -53,7 +53,7 @@ def draft(session: Session, contract_id: int, *, now: datetime) -> Invoice | Non
     Returns None when nothing is due, or the invoice is there already. Raises NotFound and
     LineTooLarge.
     """
-    contract = db.get_locked(session, Contract, contract_id, noun="contract")
+    contract = _lock_contract(session, contract_id)
     period = contract.open_period
     if period is None or period.end_at > now:
         return None
@@ -74,7 +74,7 @@ def draft_late(session: Session, contract_id: int, *, now: datetime) -> Invoice 
     It is due when no more usage can come. Locks the contract. Returns None when it is not, or
     nothing is to be paid; a credit then stays with the contract. Raises NotFound and LineTooLarge.
     """
-    contract = db.get_locked(session, Contract, contract_id, noun="contract")
+    contract = _lock_contract(session, contract_id)
     period = _collecting(session, contract, now=now)
     if period is None:
         return None
@@ -99,8 +99,7 @@ def finalize(session: Session, invoice_id: int, *, rates: RateSource, now: datet
     nothing. Raises NotFound, LineTooLarge and NoRate.
     """
     merchant = clocks.lock_merchant(session)
-    contract_id = queries.get_invoice(session, invoice_id).contract_id
-    contract = db.get_locked(session, Contract, contract_id, noun="contract")
+    contract = _lock_contract(session, queries.get_invoice(session, invoice_id).contract_id)
     invoice = collection.lock_invoice(session, invoice_id)
     if INVOICE.is_repeat(invoice.status, InvoiceEvent.FINALIZE):
         return Outcome.REPEATED
@@ -122,6 +121,11 @@ def finalize(session: Session, invoice_id: int, *, rates: RateSource, now: datet
     posting.post(session, journals.invoice_finalized(invoice.id, invoice.collection), now=now)
     collection.announce(session, invoice, now=now)
     return Outcome.FINALIZED
+
+
+def _lock_contract(session: Session, contract_id: int) -> Contract:
+    """Lock the contract: who stores usage of a period that was drafted locks it too."""
+    return db.get_locked(session, Contract, contract_id, noun="contract")
 
 
 def _collecting(session: Session, contract: Contract, *, now: datetime) -> Period | None:

@@ -114,20 +114,16 @@ class Volume:
 
     tiers: tuple[Tier, ...]
 
-    def rated(self, quantity: Decimal) -> tuple[RatedTier, ...]:
+    def rated(self, quantity: Decimal, *, of: Decimal | None = None) -> tuple[RatedTier, ...]:
+        """Rate a quantity at the tier that it reaches, or that the whole it is a part `of` does."""
+        whole = quantity if of is None else of
         above = ZERO
         for tier in self.tiers:
-            if tier.up_to is None or quantity <= tier.up_to:
+            if tier.up_to is None or whole <= tier.up_to:
                 break
             above = tier.up_to
-        with localcontext(EXACT):
-            amount = quantity * tier.unit_price + tier.flat_fee
+        amount = EXACT.fma(quantity, tier.unit_price, tier.flat_fee)
         return (RatedTier(quantity, tier.unit_price, tier.flat_fee, amount, above, tier.up_to),)
-
-    def at(self, quantity: Decimal) -> "Volume":
-        """Return the price of every unit when there are `quantity` of them in all."""
-        (tier,) = self.rated(quantity)
-        return Volume((Tier(None, tier.unit_price, tier.flat_fee),))
 
 
 @dataclass(frozen=True, slots=True)

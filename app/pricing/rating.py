@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from enum import StrEnum
 from fractions import Fraction
-from functools import reduce
+from functools import partial, reduce
 from itertools import accumulate, chain, islice, pairwise
 
 from app.core.decimals import EXACT
@@ -174,13 +174,13 @@ def _steps(price: Price, usages: Iterable[Usage]) -> Iterator[Step]:
     running = [
         _priced(price, total) for total in accumulate(quantities, _add_floored, initial=ZERO)
     ]
-    charge = price.charge
-    if isinstance(charge, Volume):
-        charge = charge.at(billable_quantity(price, running[-1]))
+    rated = price.charge.rated
+    if isinstance(price.charge, Volume):
+        rated = partial(price.charge.rated, of=billable_quantity(price, running[-1]))
     passed: tuple[RatedTier, ...] = ()
     for before, total in pairwise(running):
         free = min(price.free_units, total)
-        tiers = charge.rated(EXACT.subtract(total, free))
+        tiers = rated(EXACT.subtract(total, free))
         added = (now.less(was) for now, was in zip(tiers, passed, strict=False) if now != was)
         yield (
             (*added, *tiers[len(passed) :]),

@@ -95,7 +95,10 @@ def test_parts_of_a_volume_price_share_the_tier_of_the_whole() -> None:
     volume = Price(Volume((Tier(D(10), D(3), D(7)), Tier(None, D(2), D(5)))))
     price = MetricPrice(default=volume, group_by=("region",), share_tiers=True)
 
-    assert amounts(rate_parts(price, {US: D(6), CN: D(6)})) == [17, 12]
+    us, cn = rate_parts(price, {US: D(6), CN: D(6)})
+
+    assert amounts([us, cn]) == [17, 12]
+    assert [tier.above for tier in (*us.rated.tiers, *cn.rated.tiers)] == [10, 10]
 
 
 def test_events_of_parts_share_what_is_free() -> None:

@@ -4,14 +4,27 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.decimals import EXACT
 from app.core.money import Currency, Money
-from app.pricing.charges import Graduated, Standard, Tier, Volume
+from app.pricing.charges import (
+    Charge,
+    Graduated,
+    GraduatedPercentage,
+    Package,
+    Percentage,
+    PercentageTier,
+    Standard,
+    Tier,
+    Volume,
+)
 from app.pricing.rating import (
+    Operation,
     Price,
+    Transform,
     Usage,
     needs_events,
     rate,
@@ -30,6 +43,16 @@ from tests.pricing.prices import (
 )
 
 D = Decimal
+WIDEST = D("999999999999999999.999999999999")
+"""The most that a document can say."""
+LARGEST: list[Charge] = [
+    Standard(WIDEST),
+    Graduated((Tier(D("0.000000000001"), WIDEST, WIDEST), Tier(None, WIDEST, WIDEST))),
+    Volume((Tier(None, WIDEST, WIDEST),)),
+    Package(D("0.000000000001"), WIDEST),
+    Percentage(Currency.JPY, D("999.999999999999"), free_amount=D("0.000000000001")),
+    GraduatedPercentage(Currency.USD, (PercentageTier(None, D("999.999999999999"), WIDEST),)),
+]
 
 
 def total(amounts: Sequence[Decimal]) -> Fraction:
@@ -145,3 +168,18 @@ def test_bounds_between_equal_tiers_cost_nothing(quantity: Decimal) -> None:
         assert (
             rate(Price(charge), quantity).amount == rate(Price(Standard(D("0.3"))), quantity).amount
         )
+
+
+@pytest.mark.parametrize("operation", Operation)
+@pytest.mark.parametrize("charge", LARGEST, ids=lambda charge: charge.model)
+def test_the_largest_figures_lose_no_digit(charge: Charge, operation: Operation) -> None:
+    """The context raises where a digit would go: the widest quantity, factor, price and share."""
+    factor = WIDEST if operation is Operation.MULTIPLY else D("0.000000000003")
+    price = Price(
+        charge, transform=Transform(operation, factor), discount_percent=D("12.345678901234")
+    )
+
+    rated = rate(price, D("99999999999999999999999999.999999999999"))
+
+    charged = total([tier.amount for tier in rated.tiers])
+    assert Fraction(rated.amount) == charged - total([rated.discount]) > 0

@@ -47,6 +47,7 @@ GUIDES = {
     "guide": Guide(ROOT / "docs/guide.md", _("Integration guide"), "rocket"),
     "merchants": Guide(ROOT / "docs/merchants.md", _("For merchants"), "building-2"),
     "webhooks": Guide(ROOT / "docs/webhooks.md", _("Webhooks"), "webhook"),
+    "sdk-python": Guide(ROOT / "docs/sdk-python.md", "Python SDK", "code"),
     "errors": Guide(ROOT / "docs/errors.md", _("Errors"), "circle-alert"),
     "changelog": Guide(ROOT / "CHANGELOG.md", _("Changelog"), "history"),
 }

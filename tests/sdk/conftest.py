@@ -29,7 +29,7 @@ from tests.sdk.stub import Stub
 from tests.supervised import free_port
 
 KEY = "bm_sandbox_AbCd1234.efGH56789longSecret"
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 @dataclass

@@ -243,7 +243,7 @@ def test_what_is_too_old_is_given_up(connect: Connect, stub: Stub, heard: Heard)
 
 
 def test_close_gives_up_in_time_and_says_so(connect: Connect, stub: Stub, heard: Heard) -> None:
-    stub.then = bad.be_slow(1.0)
+    stub.then = bad.be_slow(3.0)
     client = connect()
     sent = track(client)
     time.sleep(0.2)
@@ -252,7 +252,7 @@ def test_close_gives_up_in_time_and_says_so(connect: Connect, stub: Stub, heard:
     started = time.monotonic()
     client.close(0.3)
 
-    assert time.monotonic() - started < 0.7
+    assert time.monotonic() - started < 2.0
     given_up = [event.idempotency_key for batch in heard.undelivered for event in batch.events]
     assert given_up == sent + waiting
     assert all(isinstance(batch.error, Closed) for batch in heard.undelivered)
@@ -268,14 +268,16 @@ def test_what_comes_after_it_was_given_up_changes_nothing(
     stub.then = late
     client = connect()
     track(client)
-    time.sleep(0.2)
+    while not stub.requests:
+        time.sleep(0.01)
+    (sender,) = [thread for thread in threading.enumerate() if thread.name == "buffmoney"][-1:]
     client.close(0)
-    time.sleep(0.5)
+    sender.join(10)
 
     assert len(heard.undelivered) == 1
     assert client.usage.stats == Stats(tracked=1, undelivered=1)
     assert len(stub.requests) == 1
-    assert [thread for thread in threading.enumerate() if thread.name == "buffmoney"] == []
+    assert not sender.is_alive()
 
 
 def test_close_does_not_wait_out_a_pause(connect: Connect, stub: Stub) -> None:

@@ -13,7 +13,14 @@ from app.core.money import Currency, Money
 from app.core.periods import Cycle
 from app.customers.models import Contract, Customer
 from app.identity.models import Merchant, Mode
-from app.pricing.models import Aggregation, Metric, Product, RateCard, RateCardVersion
+from app.pricing.models import (
+    Aggregation,
+    Metric,
+    Product,
+    RateCard,
+    RateCardDraft,
+    RateCardVersion,
+)
 
 Row = TypeVar("Row", bound=Tenant)
 NOON = datetime(2026, 6, 2, 4, 0, tzinfo=UTC)
@@ -94,6 +101,17 @@ class Make:
         columns.setdefault("rate_card_id", 0)
         columns["rate_card_id"] = columns["rate_card_id"] or self.rate_card().id
         return self._add(RateCardVersion, defaults | columns)
+
+    def rate_card_draft(self, based_on: RateCardVersion, **columns: Any) -> RateCardDraft:
+        """Add a draft that says what the version says."""
+        defaults: dict[str, Any] = {
+            "rate_card_id": based_on.rate_card_id,
+            "content": based_on.content,
+            "based_on": based_on.number,
+            "updated_at": NOON,
+            "updated_by": ADA.name,
+        }
+        return self._add(RateCardDraft, defaults | columns)
 
     def priced_at(self, metric: Metric, unit_price: str) -> RateCardVersion:
         """Add a version that prices one metric per unit, in US cents."""

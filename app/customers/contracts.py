@@ -82,14 +82,13 @@ def create_contract(
     Raises NotFound, CycleNotOffered, InvalidDates, StartsInThePast, CurrencyNotPriced,
     RateCardArchived, CustomerArchived and ContractOverlap.
     """
-    if cycle not in CYCLES_ON_OFFER:
-        raise CycleNotOffered(f"must be one of {', '.join(CYCLES_ON_OFFER)}", path="cycle")
+    _refuse_other_cycles(cycle)
     merchant = _merchant(session)
     _check_dates(merchant, starts_on, ends_on, now=now)
     metrics = _priced_metrics(session, rate_card_version_id, currency)
     customer = _lock_active_customer(session, customer_id)
-    others = overlap.holdings(session, [customer.id])[customer.id]
-    overlap.refuse_shared(others, metrics, starts_on=starts_on, ends_on=ends_on)
+    held = overlap.holdings(session, [customer.id])[customer.id]
+    overlap.refuse_shared(held, metrics, starts_on=starts_on, ends_on=ends_on)
     period = first_period(cycle, starts_on, ends_on, zone=_zone(merchant))
     contract = Contract(
         merchant_id=customer.merchant_id,
@@ -192,6 +191,11 @@ def _merchant(session: Session) -> Merchant:
 
 def _zone(merchant: Merchant) -> ZoneInfo:
     return ZoneInfo(merchant.time_zone)
+
+
+def _refuse_other_cycles(cycle: Cycle) -> None:
+    if cycle not in CYCLES_ON_OFFER:
+        raise CycleNotOffered(f"must be one of {', '.join(CYCLES_ON_OFFER)}", path="cycle")
 
 
 def _check_dates(

@@ -95,8 +95,8 @@ def _prices(session: Session, code: str) -> Iterator[tuple[str, Mapping[str, Any
 def _that_price(
     code: str,
     kind: type[RateCardVersion | RateCardDraft],
-    number: InstrumentedAttribute[int] | InstrumentedAttribute[int | None],
-) -> Select[tuple[str, int | None, list[Any]]]:
+    number: InstrumentedAttribute[int],
+) -> Select[tuple[str, int, list[Any]]]:
     of_metric = (literal(_OF_METRIC, JSONPATH), literal({"code": code}, JSONB))
     return (
         select(RateCard.code, number, func.jsonb_path_query_array(kind.content, *of_metric))

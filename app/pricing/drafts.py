@@ -3,8 +3,10 @@
 A card has at most one draft, and it is always valid in itself: publishing it needs no correction.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.audit.recording import Actor
@@ -30,6 +32,12 @@ def find_draft(session: Session, rate_card_id: int) -> RateCardDraft | None:
     """Return the rate card's draft as it is now, or None. Raises NotFound without such a card."""
     card = queries.get_rate_card(session, rate_card_id)
     return session.get(RateCardDraft, (card.merchant_id, card.id), populate_existing=True)
+
+
+def drafts_of(session: Session, rate_card_ids: Collection[int]) -> dict[int, RateCardDraft]:
+    """Return the drafts that there are of these rate cards, by the card's id."""
+    found = select(RateCardDraft).where(RateCardDraft.rate_card_id.in_(rate_card_ids))
+    return {draft.rate_card_id: draft for draft in session.scalars(found)}
 
 
 def save_draft(

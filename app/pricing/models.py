@@ -150,7 +150,7 @@ class RateCardVersion(Tenant, Base):
 class RateCardDraft(Tenant, Base):
     """The next edition of a rate card while it is written: at most one, always valid in itself.
 
-    `based_on` is the version it was begun from. Publishing it makes the next version.
+    `based_on` is the number of the version it was begun from. Publishing it makes the next version.
     """
 
     __tablename__ = "rate_card_drafts"
@@ -163,6 +163,6 @@ class RateCardDraft(Tenant, Base):
 
     rate_card_id: Mapped[int] = mapped_column(primary_key=True)
     content: Mapped[dict[str, Any]]
-    based_on: Mapped[int | None]
+    based_on: Mapped[int]
     updated_at: Mapped[datetime]
     updated_by: Mapped[str]

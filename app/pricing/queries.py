@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import Text
 
 from app.core import db
+from app.core.errors import NotFound
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.core.text import matches
 from app.pricing.metric_prices import Priceable
@@ -138,6 +139,24 @@ def current_versions(
         .order_by(RateCardVersion.rate_card_id, RateCardVersion.number.desc())
     )
     return {version.rate_card_id: version for version in versions}
+
+
+def version_of_number(session: Session, rate_card_id: int, number: int) -> RateCardVersion:
+    """Return the version of a rate card by its number. Raises NotFound."""
+    statement = select(RateCardVersion).where(
+        RateCardVersion.rate_card_id == rate_card_id, RateCardVersion.number == number
+    )
+    version = session.scalars(statement).one_or_none()
+    if version is None:
+        raise NotFound(f"there is no version {number} of this rate card")
+    return version
+
+
+def version_before(session: Session, version: RateCardVersion) -> RateCardVersion | None:
+    """Return the version that `version` took the place of, None for the first."""
+    if version.number == 1:
+        return None
+    return version_of_number(session, version.rate_card_id, version.number - 1)
 
 
 def list_versions(

@@ -132,6 +132,11 @@ def read_content(session: Session, content: object) -> dict[str, Any]:
     Locks the metrics against change until it is. Raises Invalid with the path of what is wrong.
     """
     queries.lock_metrics(session)
+    return judge_content(session, content)
+
+
+def judge_content(session: Session, content: object) -> dict[str, Any]:
+    """Return what would be stored. Raises Invalid with the path of what is wrong."""
     metrics = queries.priceable_metrics(session)
     return dump_content(parse_content(content, metrics=metrics))
 

@@ -19,6 +19,7 @@ _PREFIXES = {
     "rateCardVersionId": "rcv",
 }
 _ROWS = {
+    "AuditEntryOut": "aud",
     "ContractOut": "ctr",
     "CustomerOut": "cus",
     "DeliveryOut": "whd",

@@ -160,7 +160,7 @@ def change_catalogue() -> None:
     sa.Column('merchant_id', sa.BigInteger(), nullable=False),
     sa.Column('rate_card_id', sa.BigInteger(), nullable=False),
     sa.Column('content', _JSON, nullable=False),
-    sa.Column('based_on', sa.BigInteger(), nullable=True),
+    sa.Column('based_on', sa.BigInteger(), nullable=False),
     sa.Column('updated_at', _TIME, nullable=False),
     sa.Column('updated_by', sa.Text(), nullable=False),
     sa.ForeignKeyConstraint(['merchant_id', 'rate_card_id'], ['rate_cards.merchant_id', 'rate_cards.id'], name=op.f('fk_rate_card_drafts_rate_cards')),

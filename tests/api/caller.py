@@ -23,6 +23,10 @@ BODIES: dict[str, Any] = {
     "create_metric": {"code": "minutes", "name": "Minutes", "unit": "minute"},
     "create_customer": {"externalId": "user_77", "name": "Acme"},
     "publish_rate_card_version": {"currencies": USD},
+    "save_rate_card_draft": {"currencies": USD},
+    "schedule_contract_version": {"rateCardVersionId": "rcv_0123456789abc", "on": "2027-01-01"},
+    "schedule_version_contracts": {"rateCardVersionId": "rcv_0123456789abc", "on": "2027-01-01"},
+    "dry_run_pricing": {"currency": "USD", "usage": [], "currencies": USD},
     "end_contract": {"endsOn": "2026-12-01"},
     "void_invoice": {"reason": "Sent to the wrong company"},
     "create_checkout": {"channel": "wechat"},
@@ -68,6 +72,7 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
     product = make.product(code="chat_api")
     card = make.rate_card(product_id=product.id)
     version = make.rate_card_version({"currencies": {"USD": []}}, rate_card_id=card.id)
+    make.rate_card_draft(version)
     customer = make.customer(external_id="user_42")
     contract = make.contract(version, customer_id=customer.id)
     endpoint, _ = endpoints.register(

@@ -1,13 +1,16 @@
 """`/api/v1`: camelCase, problem+json, cursors. One module a resource."""
 
 from app.api.v1 import (
+    audit,
     checkout,
     contracts,
     customers,
     dead_events,
+    drafts,
     invoices,
     ledger,
     metrics,
+    pricing,
     products,
     rate_cards,
     sandbox,
@@ -20,14 +23,17 @@ from app.api.v1.document import document, spec
 
 __all__ = [
     "API",
+    "audit",
     "checkout",
     "contracts",
     "customers",
     "dead_events",
     "document",
+    "drafts",
     "invoices",
     "ledger",
     "metrics",
+    "pricing",
     "products",
     "rate_cards",
     "sandbox",

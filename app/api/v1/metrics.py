@@ -1,4 +1,8 @@
-"""Metrics: what is measured. Five are built in and stay as they are."""
+"""Metrics: what is measured. Five are built in and stay as they are, but for their dimensions."""
+
+from typing import Annotated
+
+import msgspec
 
 from app.api.operations import Call
 from app.api.v1.base import API, In, Listing, Moment, Out, PageQuery, utc
@@ -10,20 +14,35 @@ from app.pricing.models import Aggregation, CatalogStatus, Metric
 TAG = "Metrics"
 
 
+Dimensions = Annotated[
+    dict[str, list[str] | None],
+    msgspec.Meta(
+        description="The names that usage is told apart by, each with the values it may have, "
+        "or null for any."
+    ),
+]
+
+
 class MetricIn(In):
-    """A metric to add. `code` is what usage events name it by; it stays, as `aggregation` does."""
+    """A metric to add. `code` is what usage events name it by; it stays, as `aggregation` does.
+
+    A `unique_count` counts the values of the dimension `uniqueBy`, or without it the quantities.
+    """
 
     code: str
     name: str
     unit: str
     aggregation: Aggregation = Aggregation.SUM
+    dimensions: Dimensions = msgspec.field(default_factory=dict)
+    unique_by: str | None = None
 
 
 class MetricChange(In):
-    """What to change; what is left out stays."""
+    """What to change; what is left out stays. Of a built-in metric that is the dimensions only."""
 
     name: str | None = None
     unit: str | None = None
+    dimensions: Dimensions | None = None
 
 
 class MetricQuery(PageQuery, kw_only=True):
@@ -39,6 +58,8 @@ class MetricOut(Out):
     name: str
     unit: str
     aggregation: Aggregation
+    dimensions: Dimensions
+    unique_by: str | None
     is_built_in: bool
     status: CatalogStatus
     created_at: Moment
@@ -51,6 +72,8 @@ class MetricOut(Out):
             name=metric.name,
             unit=metric.unit,
             aggregation=metric.aggregation,
+            dimensions=metric.dimensions,
+            unique_by=metric.unique_by,
             is_built_in=metric.is_built_in,
             status=metric.status,
             created_at=utc(metric.created_at),
@@ -69,7 +92,12 @@ class MetricList(Listing[MetricOut]):
     body=MetricIn,
     returns=MetricOut,
     status=201,
-    example={"code": "minutes", "name": "Minutes of speech", "unit": "minute"},
+    example={
+        "code": "minutes",
+        "name": "Minutes of speech",
+        "unit": "minute",
+        "dimensions": {"voice": None, "quality": ["hd", "studio"]},
+    },
 )
 def create_metric(call: Call, body: MetricIn) -> MetricOut:
     """Add a metric of your own."""
@@ -79,6 +107,8 @@ def create_metric(call: Call, body: MetricIn) -> MetricOut:
         name=body.name,
         unit=body.unit,
         aggregation=body.aggregation,
+        dimensions=body.dimensions,
+        unique_by=body.unique_by,
         now=call.now,
     )
     return MetricOut.of(metric)
@@ -108,8 +138,15 @@ def get_metric(call: Call, metric_id: int) -> MetricOut:
     returns=MetricOut,
 )
 def update_metric(call: Call, metric_id: int, body: MetricChange) -> MetricOut:
-    """Change the name or the unit of a metric of your own."""
-    metric = metrics.update_metric(call.session, metric_id, name=body.name, unit=body.unit)
+    """Change the name or the unit of a metric of your own, or the dimensions of any.
+
+    What a published version or a draft prices by stays declared.
+    """
+    metric = queries.get_metric(call.session, metric_id)
+    if body.name is not None or body.unit is not None:
+        metrics.update_metric(call.session, metric_id, name=body.name, unit=body.unit)
+    if body.dimensions is not None:
+        metrics.declare_dimensions(call.session, metric_id, dimensions=body.dimensions)
     return MetricOut.of(metric)
 
 

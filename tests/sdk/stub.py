@@ -1,6 +1,7 @@
 """A real HTTP server with a memory that behaves as badly as a test wants."""
 
 import json
+import ssl
 import threading
 import time
 from collections import deque
@@ -87,16 +88,19 @@ class Stub:
     then: Behaviour = field(default_factory=lambda: count)
     lock: threading.Lock = field(default_factory=threading.Lock)
     port: int = 0
+    tls: ssl.SSLContext | None = None
     _server: StubServer | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Listen, on the port of before if there was one."""
         self._server = StubServer(("127.0.0.1", self.port), Handler)
         self._server.stub = self
+        if self.tls:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 

@@ -104,7 +104,7 @@ def create() -> Response:
 
 
 def show_contract(contract_id: str) -> Response:
-    return _show(contract_id)
+    return show_page(contract_id)
 
 
 def end(contract_id: str) -> Response:
@@ -115,7 +115,7 @@ def end(contract_id: str) -> Response:
             ends_on = _day(form, "ends_on")
             contracts.end_contract(session, number, ends_on=ends_on, now=access.now())
     except (Invalid, contracts.EndPutOff, contracts.PeriodInvoiced, IllegalMove) as refusal:
-        return _show(contract_id, form=form.refuse(refusal), status=422)
+        return show_page(contract_id, form=form.refuse(refusal), status=422)
     flash(_("The contract ends. What is left is invoiced when it is due."), "ok")
     return _to_contract(number)
 
@@ -143,12 +143,15 @@ def _new_page(form: Form, *, status: int = 200) -> Response:
         )
 
 
-def _show(contract_id: str, *, form: Form | None = None, status: int = 200) -> Response:
+def show_page(
+    contract_id: str, *, form: Form | None = None, change: Form | None = None, status: int = 200
+) -> Response:
+    """Answer a contract's page; `form` is its end as typed, `change` another version for it."""
     with transaction(g.merchant_id) as session:
         contract = customers.get_contract(session, read(Prefix.CONTRACT, contract_id))
         (row,) = contract_lists.rows_of(session, [contract])
-        today = local_date(access.now(), ZoneInfo(g.merchant.time_zone))
-        prices = price_words.prices_by_currency(row.version)
+        today = local_date(access.now(), ZoneInfo(g.merchant.time_zone)).isoformat()
+        currency = contract.currency.value
         return page(
             "contracts/show.html",
             status=status,
@@ -156,9 +159,13 @@ def _show(contract_id: str, *, form: Form | None = None, status: int = 200) -> R
             row=row,
             contract=contract,
             period=contract.open_period,
-            prices=prices.get(contract.currency.value, []),
+            prices=price_words.prices_by_currency(row.version.content).get(currency, []),
+            commitment=price_words.commitments(row.version.content).get(currency, ""),
+            model_names=price_words.models(),
             invoices=invoice_rows.newest(session, contract_id=contract.id, limit=12),
-            form=form or blank(ends_on=today.isoformat()),
+            form=form or blank(ends_on=today),
+            change=change or blank(version="", on=today),
+            versions=contract_lists.versions_on_offer(session, row),
             can_end=contract.status is ContractStatus.ACTIVE,
             is_current=catalogue.current_version(session, row.card.id).id == row.version.id,
             **PUBLIC_IDS,

@@ -1,228 +1,247 @@
-"""Rate cards by form: rows of prices and tiers, as typed, to and from a version's content.
+"""Rate cards by form: prices as typed, to and from a version's content.
 
-Nothing typed is ever lost: rows are text until they are published. A row says its currency, so
-that one list holds the price sets of all currencies.
+One charge is open at a time: its texts are the fields of the page, everything else travels in one
+hidden field. Nothing typed is ever lost: all of it is text until it is saved or published.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.core.errors import Refusal
-from app.pricing.rating import MAX_TIERS, Model, Price, parse_price
+import msgspec
+from werkzeug.datastructures import MultiDict
+
+from app.core.errors import Invalid, Refusal
+from app.core.money import Currency
+from app.pricing.charges import Model
+from app.pricing.price_documents import MAX_TIERS
+from app.web.price_rows import (
+    NO_PRICE,
+    ChargeRow,
+    FilterRow,
+    PriceRow,
+    TierRow,
+    from_document,
+    price_document,
+)
 from app.web.refusals import say
 
-_PATH = re.compile(r"currencies\.(?P<currency>\w+)\[(?P<index>\d+)\]\.(?P<field>.+)", re.ASCII)
-_FIELDS_OF_PRICE, _FIELDS_OF_TIER = 6, 3
-_MAX_FIELDS = 900
-_TIER = re.compile(r"tiers\[(?P<tier>\d+)\]\.(?P<field>\w+)", re.ASCII)
+_FIELD_NAMES = {
+    "transform.rounding": "transform_rounding",
+    "transform.operation": "operation",
+    "transform.factor": "factor",
+}
+_PRICE_PATH = re.compile(
+    r"currencies\.(?P<currency>\w+)\[(?P<index>\d+)\]"
+    r"(\.filters\[(?P<filter>\d+)\])?(\.(?P<field>.+))?",
+    re.ASCII,
+)
+_COMMITMENT_PATH = re.compile(r"commitments\.(?P<currency>\w+)", re.ASCII)
 
 
 @dataclass(frozen=True)
-class TierRow:
-    """One tier as typed; the last one's `up_to` is not asked for."""
+class Spot:
+    """Which charge: the price by its position, and the filter, or None for the default."""
 
-    up_to: str = ""
-    unit_price: str = ""
-    flat_fee: str = ""
+    price: int = 0
+    filter: int | None = None
 
-
-@dataclass(frozen=True)
-class PriceRow:
-    """One price as typed: a standard price is its first tier's unit price."""
-
-    currency: str = "USD"
-    metric: str = ""
-    model: str = Model.STANDARD.value
-    free_units: str = ""
-    minimum_amount: str = ""
-    maximum_amount: str = ""
-    tiers: tuple[TierRow, ...] = (TierRow(),)
+    @property
+    def text(self) -> str:
+        """The spot as buttons and the hidden field name it: `0:1`, or `0:` for a default."""
+        return f"{self.price}:{'' if self.filter is None else self.filter}"
 
 
 @dataclass
 class PriceForm:
-    """The rows, and what is wrong with them by the name of the field."""
+    """The prices, which charge is open, and what is wrong with its fields, by their names.
 
-    rows: list[PriceRow]
+    `focus` names the field to go on in, after a change that makes one.
+    """
+
+    rows: tuple[PriceRow, ...] = (PriceRow(),)
+    commitments: dict[str, str] = field(default_factory=dict)
+    at: Spot = Spot()
+    focus: str = ""
     errors: dict[str, str] = field(default_factory=dict)
     error: str = ""
 
     @property
-    def is_too_long(self) -> bool:
-        """Whether there are more fields than a browser may send us at once."""
-        fields = sum(_FIELDS_OF_PRICE + _FIELDS_OF_TIER * len(row.tiers) for row in self.rows)
-        return fields > _MAX_FIELDS
+    def row(self) -> PriceRow:
+        """The price that is open."""
+        return self.rows[self.at.price]
+
+    @property
+    def charge(self) -> ChargeRow:
+        """The charge that is open."""
+        return (
+            self.row.charge if self.at.filter is None else self.row.filters[self.at.filter].charge
+        )
+
+    @property
+    def taken(self) -> FilterRow | None:
+        """The filter that is open, None when it is the default."""
+        return None if self.at.filter is None else self.row.filters[self.at.filter]
+
+    @property
+    def currencies(self) -> list[str]:
+        """The currencies that are priced, in the order they came."""
+        return list(dict.fromkeys(row.currency for row in self.rows))
+
+    @property
+    def state(self) -> str:
+        """Everything as the page's hidden field carries it."""
+        return msgspec.json.encode(self.rows).decode()
+
+    def typed(self, name: str) -> str:
+        """Return what is typed in a field of the open charge, "" where there is no such field."""
+        if name.startswith("commitment-"):
+            return self.commitments.get(name.partition("-")[2], "")
+        if name.startswith("match-") and self.taken:
+            return self.taken.match.get(name.partition("-")[2], "")
+        tier = re.fullmatch(r"tiers-(\d+)-(\w+)", name)
+        if tier:
+            return str(getattr(self.charge.tiers[int(tier[1])], tier[2]))
+        return str(getattr(self.row if name == "metric" else self.charge, name, ""))
+
+    @property
+    def has_errors(self) -> bool:
+        return bool(self.error or self.errors)
+
+    def with_row(self, row: PriceRow) -> "PriceForm":
+        """Return the form with the open price replaced."""
+        position = self.at.price
+        rows = (*self.rows[:position], row, *self.rows[position + 1 :])
+        return PriceForm(rows, self.commitments, self.at)
+
+    def with_charge(self, charge: ChargeRow, *, focus: str = "") -> "PriceForm":
+        """Return the form with the open charge replaced."""
+        row, position = self.row, self.at.filter
+        if position is None:
+            changed = replace(row, charge=charge)
+        else:
+            taken = replace(row.filters[position], charge=charge)
+            filters = (*row.filters[:position], taken, *row.filters[position + 1 :])
+            changed = replace(row, filters=filters)
+        return replace(self.with_row(changed), focus=focus)
 
     def content(self) -> dict[str, Any]:
-        """Return what the rows say, in the shape `parse_content` reads and judges."""
+        """Return what the rows say, in the shape `price_sets.parse_content` reads and judges."""
         currencies: dict[str, list[dict[str, Any]]] = {}
         for row in self.rows:
-            currencies.setdefault(row.currency, []).append(_price(row))
-        return {"currencies": currencies}
+            currencies.setdefault(row.currency, []).append(price_document(row))
+        content: dict[str, Any] = {"currencies": currencies}
+        commitments = {name: text for name, text in self.commitments.items() if text}
+        return content | ({"commitments": commitments} if commitments else {})
 
     def refuse(self, refusal: Refusal) -> "PriceForm":
-        """Put the refusal at the field it names, or above the rows."""
-        name = self._field_name(refusal.path)
-        if name:
-            self.errors[name] = say(refusal)
+        """Open the charge that the refusal names and put it at its field, else above the rows."""
+        found = _PRICE_PATH.fullmatch(refusal.path)
+        commitment = _COMMITMENT_PATH.fullmatch(refusal.path)
+        if found and found["field"]:
+            self._open(found)
+            self.errors[_field_name(found["field"])] = say(refusal)
+        elif commitment:
+            self.errors[f"commitment-{commitment['currency']}"] = say(refusal)
         else:
             self.error = say(refusal)
         return self
 
-    def change(self, wish: str) -> "PriceForm":
-        """Return the form with rows added or removed, as the pressed button says.
-
-        A wish is `add:0`, `remove:0`, `model:0:graduated`, `add-tier:0` or
-        `remove-tier:0:1`; one that names no row changes nothing.
-        """
-        action, _, rest = wish.partition(":")
-        parts = rest.split(":")
-        change = _CHANGES.get(action)
-        if change is None or not parts[0].isdecimal() or int(parts[0]) >= len(self.rows):
-            return self
-        return PriceForm(change(list(self.rows), int(parts[0]), parts[1] if parts[1:] else ""))
-
-    def _field_name(self, path: str) -> str:
-        found = _PATH.fullmatch(path)
-        if found is None:
-            return ""
-        positions = [
-            position for position, row in enumerate(self.rows) if row.currency == found["currency"]
-        ]
-        name = found["field"]
-        tier = _TIER.fullmatch(name)
-        if tier:
-            name = f"tiers-{tier['tier']}-{tier['field']}"
-        elif name == "unit_price":
-            name = "tiers-0-unit_price"
-        return f"prices-{positions[int(found['index'])]}-{name}"
+    def _open(self, found: re.Match[str]) -> None:
+        same = [at for at, row in enumerate(self.rows) if row.currency == found["currency"]]
+        position = None if found["filter"] is None else int(found["filter"])
+        self.at = Spot(same[int(found["index"])], position)
 
 
-def read_form(form: Mapping[str, str]) -> PriceForm:
-    """Read the rows of a request, in the order of the page."""
-    rows: list[PriceRow] = []
-    while f"prices-{len(rows)}-metric" in form:
-        rows.append(_read_row(form, f"prices-{len(rows)}-"))
-    return PriceForm(rows or [PriceRow()])
+def read_form(form: MultiDict[str, str]) -> PriceForm:
+    """Read the prices of a request: what the hidden field carries, and the open charge's fields.
 
-
-def to_price(row: PriceRow) -> Price:
-    """Return what one row says. Raises Invalid while it is not finished."""
-    fields = _price(row)
-    del fields["metric"]
-    return parse_price(fields)
+    Raises Invalid when the hidden field is not one that we wrote.
+    """
+    rows = _read_rows(form.get("state", ""))
+    at = _read_spot(form.get("at", ""), rows)
+    names = [name for name in form if name.startswith("commitment-")]
+    commitments = {name.partition("-")[2]: form[name].strip() for name in names}
+    opened = PriceForm(rows, commitments, at)
+    row = opened.row
+    row = replace(
+        row,
+        currency=form.get("currency", row.currency),
+        metric=form.get("metric", row.metric),
+        group_by=tuple(form.getlist("group_by")),
+        share_tiers="share_tiers" in form,
+    )
+    if at.filter is not None:
+        match = {name[6:]: form[name].strip() for name in form if name.startswith("match-")}
+        changed = replace(row.filters[at.filter], match=match)
+        filters = (*row.filters[: at.filter], changed, *row.filters[at.filter + 1 :])
+        row = replace(row, filters=filters)
+    read = opened.with_row(row).with_charge(_read_charge(form, opened.charge))
+    _refuse_unknown(read.rows)
+    return read
 
 
 def from_content(content: Mapping[str, Any]) -> PriceForm:
-    """Return the rows that say what a published version says."""
-    return PriceForm(
-        [
-            _row(currency, price)
-            for currency, prices in content["currencies"].items()
-            for price in prices
-        ]
-    )
+    """Return the form that says what a version or a draft says."""
+    rows = [
+        from_document(currency, price)
+        for currency, prices in content["currencies"].items()
+        for price in prices
+    ]
+    return PriceForm(tuple(rows), dict(content.get("commitments", {})))
 
 
-def _read_row(form: Mapping[str, str], prefix: str) -> PriceRow:
-    def text(name: str) -> str:
-        return form.get(prefix + name, "").strip()
+def _read_rows(state: str) -> tuple[PriceRow, ...]:
+    if not state:
+        return (PriceRow(),)
+    try:
+        rows = msgspec.json.decode(state, type=tuple[PriceRow, ...])
+    except msgspec.MsgspecError:
+        raise Invalid("the form is not one of ours; open the page again") from None
+    return rows or (PriceRow(),)
 
+
+def _refuse_unknown(rows: tuple[PriceRow, ...]) -> None:
+    """Raise Invalid on what no select and no button of the page offers."""
+    models = {*Model, NO_PRICE}
+    charges = [charge for row in rows for charge in (row.charge, *(f.charge for f in row.filters))]
+    if {row.currency for row in rows} - {*Currency} or {each.model for each in charges} - models:
+        raise Invalid("the form is not one of ours; open the page again")
+
+
+def _read_spot(text: str, rows: tuple[PriceRow, ...]) -> Spot:
+    price, _, position = text.partition(":")
+    if not price.isdecimal() or int(price) >= len(rows):
+        return Spot()
+    if position.isdecimal() and int(position) < len(rows[int(price)].filters):
+        return Spot(int(price), int(position))
+    return Spot(int(price))
+
+
+def _read_charge(form: MultiDict[str, str], before: ChargeRow) -> ChargeRow:
+    """Read the open charge: the fields of its model from the page, the others as they were."""
+    texts: dict[str, Any] = {
+        name: form[name].strip()
+        for name in ChargeRow.__dataclass_fields__
+        if name != "tiers" and name in form
+    }
+    charge = replace(before, **texts)
     tiers: list[TierRow] = []
-    while len(tiers) < MAX_TIERS and f"{prefix}tiers-{len(tiers)}-unit_price" in form:
-        tier = f"tiers-{len(tiers)}-"
-        tiers.append(
-            TierRow(text(f"{tier}up_to"), text(f"{tier}unit_price"), text(f"{tier}flat_fee"))
+    while len(tiers) < MAX_TIERS and f"tiers-{len(tiers)}-price" in form:
+        texts_of_tier = (
+            form.get(f"tiers-{len(tiers)}-{name}", "").strip()
+            for name in ("up_to", "price", "flat_fee")
         )
-    return PriceRow(
-        currency=text("currency"),
-        metric=text("metric"),
-        model=text("model") or Model.STANDARD.value,
-        free_units=text("free_units"),
-        minimum_amount=text("minimum_amount"),
-        maximum_amount=text("maximum_amount"),
-        tiers=tuple(tiers) or (TierRow(),),
-    )
+        tiers.append(TierRow(*texts_of_tier))
+    return replace(charge, tiers=tuple(tiers)) if tiers else charge
 
 
-def _row(currency: str, price: Mapping[str, Any]) -> PriceRow:
-    tiers = price.get("tiers") or [{"unit_price": price["unit_price"]}]
-    return PriceRow(
-        currency=currency,
-        metric=price["metric"],
-        model=price["model"],
-        free_units=price.get("free_units", ""),
-        minimum_amount=price.get("minimum_amount", ""),
-        maximum_amount=price.get("maximum_amount", ""),
-        tiers=tuple(
-            TierRow(
-                up_to=tier.get("up_to") or "",
-                unit_price=tier["unit_price"],
-                flat_fee="" if tier.get("flat_fee", "0") == "0" else tier["flat_fee"],
-            )
-            for tier in tiers
-        ),
-    )
-
-
-def _price(row: PriceRow) -> dict[str, Any]:
-    price: dict[str, Any] = {"metric": row.metric, "model": row.model}
-    if row.model == Model.STANDARD:
-        price["unit_price"] = row.tiers[0].unit_price
-    else:
-        last = len(row.tiers) - 1
-        price["tiers"] = [
-            {
-                "up_to": None if index == last else tier.up_to,
-                "unit_price": tier.unit_price,
-                "flat_fee": tier.flat_fee or "0",
-            }
-            for index, tier in enumerate(row.tiers)
-        ]
-    for name in ("free_units", "minimum_amount", "maximum_amount"):
-        if getattr(row, name):
-            price[name] = getattr(row, name)
-    return price
-
-
-Rows = list[PriceRow]
-
-
-def _add(rows: Rows, _index: int, _extra: str) -> Rows:
-    return [*rows, PriceRow(currency=rows[-1].currency)]
-
-
-def _remove(rows: Rows, index: int, _extra: str) -> Rows:
-    return [row for position, row in enumerate(rows) if position != index] or [PriceRow()]
-
-
-def _set_model(rows: Rows, index: int, model: str) -> Rows:
-    if model not in {member.value for member in Model}:
-        return rows
-    row = replace(rows[index], model=model)
-    if model == Model.GRADUATED and len(row.tiers) == 1:
-        row = replace(row, tiers=(*row.tiers, TierRow()))
-    return [*rows[:index], row, *rows[index + 1 :]]
-
-
-def _add_tier(rows: Rows, index: int, _extra: str) -> Rows:
-    row = rows[index]
-    tiers = (*row.tiers, TierRow())[:MAX_TIERS]
-    return [*rows[:index], replace(row, tiers=tiers), *rows[index + 1 :]]
-
-
-def _remove_tier(rows: Rows, index: int, tier: str) -> Rows:
-    row = rows[index]
-    kept = tuple(each for number, each in enumerate(row.tiers) if str(number) != tier)
-    return [*rows[:index], replace(row, tiers=kept or (TierRow(),)), *rows[index + 1 :]]
-
-
-_CHANGES: dict[str, Callable[[Rows, int, str], Rows]] = {
-    "add": _add,
-    "remove": _remove,
-    "model": _set_model,
-    "add-tier": _add_tier,
-    "remove-tier": _remove_tier,
-}
+def _field_name(path: str) -> str:
+    """Return the name of the page's field for a path inside a charge: `tiers[1].rate`."""
+    tier = re.fullmatch(r"tiers\[(\d+)\]\.(\w+)", path)
+    if tier:
+        name = "price" if tier[2] in {"unit_price", "rate"} else tier[2]
+        return f"tiers-{tier[1]}-{name}"
+    name = re.sub(r"\[\d+\]$", "", path)
+    return _FIELD_NAMES.get(name, name.replace("match.", "match-"))

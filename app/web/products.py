@@ -12,7 +12,7 @@ from app.core.errors import Refusal
 from app.core.ids import Prefix, read, show
 from app.core.paging import MAX_LIMIT, Page
 from app.extensions import transaction
-from app.pricing import metrics, products, queries
+from app.pricing import products, queries
 from app.pricing.models import Aggregation, CatalogStatus, Metric, Product, RateCard
 from app.web import access, csv, listing, snippets
 from app.web.forms import Form, blank, typed
@@ -20,14 +20,22 @@ from app.web.page import page
 from app.web.public_ids import PUBLIC_IDS
 
 _PRODUCT = {"code": "", "name": "", "description": ""}
-_METRIC = {"metric_code": "", "metric_name": "", "unit": "", "aggregation": Aggregation.SUM.value}
+METRIC = {
+    "metric_code": "",
+    "metric_name": "",
+    "unit": "",
+    "aggregation": Aggregation.SUM.value,
+    "dimensions": "model\nregion",
+    "unique_by": "",
+}
+"""The fields of a new metric, as they are before anything is typed."""
 
 
 def index() -> Response:
     if listing.wants_csv():
         header = ("id", "code", "name", "status", "created_at")
         return csv.answer("products", header, _csv_rows())
-    return _list()
+    return list_page()
 
 
 def create() -> Response:
@@ -36,7 +44,7 @@ def create() -> Response:
         with transaction(g.merchant_id) as session:
             product = products.create_product(session, **form.values, now=access.now())
     except Refusal as refusal:
-        return _list(product_form=form.refuse(refusal), status=422)
+        return list_page(product_form=form.refuse(refusal), status=422)
     flash(_("%(name)s is on sale once it has a rate card.", name=product.name), "ok")
     return _to_product(product.id)
 
@@ -70,44 +78,7 @@ def restore(product_id: str) -> Response:
     return _to_product(row.id)
 
 
-def create_metric() -> Response:
-    form = typed(**_METRIC)
-    known = {member.value for member in Aggregation}
-    aggregation = form.values["aggregation"]
-    try:
-        with transaction(g.merchant_id) as session:
-            metric = metrics.create_metric(
-                session,
-                code=form.values["metric_code"],
-                name=form.values["metric_name"],
-                unit=form.values["unit"],
-                aggregation=Aggregation(aggregation) if aggregation in known else Aggregation.SUM,
-                now=access.now(),
-            )
-    except Refusal as refusal:
-        refusal.path = {"code": "metric_code", "name": "metric_name"}.get(
-            refusal.path, refusal.path
-        )
-        return _list(metric_form=form.refuse(refusal), status=422)
-    flash(_("%(name)s can be priced and measured.", name=metric.name), "ok")
-    return redirect(url_for("web.products") + "#metrics", 303)
-
-
-def archive_metric(metric_id: str) -> Response:
-    with transaction(g.merchant_id) as session:
-        metric = metrics.archive_metric(session, read(Prefix.METRIC, metric_id))
-    flash(_("%(name)s is archived. Published rate cards go on pricing it.", name=metric.name), "ok")
-    return redirect(url_for("web.products") + "#metrics", 303)
-
-
-def restore_metric(metric_id: str) -> Response:
-    with transaction(g.merchant_id) as session:
-        metric = metrics.restore_metric(session, read(Prefix.METRIC, metric_id))
-    flash(_("%(name)s can be priced again.", name=metric.name), "ok")
-    return redirect(url_for("web.products") + "#metrics", 303)
-
-
-def _list(
+def list_page(
     *, product_form: Form | None = None, metric_form: Form | None = None, status: int = 200
 ) -> Response:
     with transaction(g.merchant_id) as session:
@@ -126,15 +97,27 @@ def _list(
             products=found.rows,
             rate_cards=_rate_cards_by_product(session, [row.id for row in found.rows]),
             metrics=_metrics(session),
-            aggregations=list(Aggregation),
+            aggregations=aggregations(),
             product_form=product_form or blank(**_PRODUCT),
-            metric_form=metric_form or blank(**_METRIC),
+            metric_form=metric_form or blank(**METRIC),
             next_url=next_url,
             prev_url=prev_url,
             csv_url=listing.csv_url(),
             curl=snippets.curl("/api/v1/products", {"code": "chat_api", "name": "Chat API"}),
             **PUBLIC_IDS,
         )
+
+
+def aggregations() -> dict[str, str]:
+    """Return what each way of counting is called."""
+    return {
+        Aggregation.SUM.value: _("Sum"),
+        Aggregation.COUNT.value: _("Number of events"),
+        Aggregation.MAX.value: _("Highest value"),
+        Aggregation.LAST.value: _("Last value"),
+        Aggregation.UNIQUE_COUNT.value: _("Number of different values"),
+        Aggregation.WEIGHTED_SUM.value: _("Running total, averaged over time"),
+    }
 
 
 def _show(product_id: str, *, form: Form | None = None, status: int = 200) -> Response:

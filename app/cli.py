@@ -2,6 +2,7 @@
 
 import secrets
 import sys
+from zoneinfo import ZoneInfo
 
 import click
 from flask import Flask
@@ -11,17 +12,20 @@ from app.core import clock
 from app.core.errors import Refusal
 from app.core.ids import show_merchant
 from app.extensions import reading, transaction
-from app.identity import accounts
+from app.identity import accounts, clocks
 from app.identity.queries import list_merchant_ids
 from app.ledger import queries as ledger_queries
+from app.metering import days, rollups
 
 ledger = AppGroup("ledger", help="The books.")
+usage = AppGroup("usage", help="What was counted of usage.")
 
 
 def register(app: Flask) -> None:
     """Add the product's commands to `flask`."""
     app.cli.add_command(create_admin)
     app.cli.add_command(ledger)
+    app.cli.add_command(usage)
 
 
 @click.command("create-admin")
@@ -51,3 +55,34 @@ def check_ledger() -> None:
             click.echo(f"{show_merchant(merchant_id)}: {line}", err=True)
     click.echo(f"{len(merchants)} merchants checked, {wrong} faults")
     sys.exit(1 if wrong else 0)
+
+
+@usage.command("check")
+def check_usage() -> None:
+    """Count every event again; exit with 1 when a roll-up or a day says something else."""
+    with reading() as session:
+        merchants = list_merchant_ids(session)
+        last = days.last_refresh(session)
+        touched = days.touched_days(session, since=last) if last else {}
+    wrong = 0
+    for merchant_id in merchants:
+        with transaction(merchant_id) as session:
+            zone = ZoneInfo(clocks.get_merchant(session).time_zone)
+            days.recount_days(session, touched.get(merchant_id, ()))  # which is due, not wrong
+            found = [*rollups.wrong_rollups(session, zone=zone), *days.wrong_days(session)]
+        wrong += len(found)
+        for fault in found:
+            click.echo(f"{show_merchant(merchant_id)}: {fault}", err=True)
+    click.echo(f"{len(merchants)} merchants checked, {wrong} faults")
+    sys.exit(1 if wrong else 0)
+
+
+@usage.command("rebuild-days")
+def rebuild_days() -> None:
+    """Add up the days of charts again, all of them, from the roll-ups."""
+    with reading() as session:
+        merchants = list_merchant_ids(session)
+    for merchant_id in merchants:
+        with transaction(merchant_id) as session:
+            days.recount_days(session, days.every_day(session))
+    click.echo(f"{len(merchants)} merchants rebuilt")

@@ -25,6 +25,9 @@ from app.core.states import Machine
 OTHER_SERIES = 0
 """The series of events whose dimensions are not told apart: it has no row of its own."""
 
+EVERY_SERIES = -1
+"""In `usage_days` only: all series of a metric together."""
+
 
 class UsageEvent(Tenant, Base):
     """One measurement. Nothing references it, and its dedupe key is unique for ever.
@@ -121,7 +124,10 @@ class UsageRollup(Tenant, Base):
 class UsageDay(Tenant, Base):
     """All customers' usage of a metric on one day, for charts: a few seconds behind the roll-ups.
 
-    `quantity` adds up what each customer came to on that day, by the metric's aggregation.
+    `quantity` adds up what each customer came to on that day by the metric's aggregation, in one
+    series, or in the row of EVERY_SERIES over all of them: the highest of two series is not their
+    sum. Roll-ups do not know what is different or how long it was there, so for unique_count and
+    weighted_sum it is the plain sum of the readings.
     """
 
     __tablename__ = "usage_days"

@@ -21,6 +21,7 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, array
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.periods import Period
 from app.metering.models import UsageEvent, UsageVoid
@@ -72,9 +73,12 @@ def usage_of_events(
     )
 
 
-def combination_of(names: Sequence[str]) -> ColumnElement[Any]:
+def combination_of(
+    names: Sequence[str],
+    dimensions: InstrumentedAttribute[dict[str, Any]] = UsageEvent.dimensions,
+) -> ColumnElement[Any]:
     """Return the values of these dimensions as one array of texts."""
-    values = [UsageEvent.dimensions[name].astext for name in names]
+    values = [dimensions[name].astext for name in names]
     return cast(array(values), ARRAY(Text())).label("combination")
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from app.core.db import merchant_of
+from app.core.db import merchant_of, run_sql
 from app.core.periods import local_date, local_midnight
 from app.metering.models import UsageEvent
 
@@ -119,10 +119,9 @@ def recount(session: Session, keys: Collection[RollupKey], *, zone: ZoneInfo) ->
     if not keys:
         return
     parameters = _columns(sorted(keys), zone) | {"merchant": merchant_of(session)}
-    connection = session.connection()
-    connection.exec_driver_sql(_LOCK, parameters)
+    run_sql(session, _LOCK, parameters)
     # A statement of its own: its snapshot has what the others committed while we waited.
-    connection.exec_driver_sql(_RECOUNT, parameters)
+    run_sql(session, _RECOUNT, parameters)
 
 
 def wrong_rollups(session: Session, *, zone: ZoneInfo) -> list[RollupKey]:
@@ -131,8 +130,7 @@ def wrong_rollups(session: Session, *, zone: ZoneInfo) -> list[RollupKey]:
     Reads every event of the merchant. None is ever wrong, unless somebody changed the tables.
     """
     parameters = {"merchant": merchant_of(session), "zone": zone.key}
-    rows = session.connection().exec_driver_sql(_CHECK, parameters)
-    return [RollupKey(*row) for row in rows]
+    return [RollupKey(*row) for row in run_sql(session, _CHECK, parameters)]
 
 
 def _columns(keys: Iterable[RollupKey], zone: ZoneInfo) -> dict[str, Any]:

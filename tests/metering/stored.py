@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.db import merchant_of
+from app.core.ids import new_id
 from app.customers.models import Customer
 from app.metering.events import Dimensions
 from app.metering.models import OTHER_SERIES, UsageEvent, UsageRollup, UsageSeries
@@ -31,7 +32,6 @@ class Shelf:
 
     session: Session
     zone: ZoneInfo = SHANGHAI
-    _serial: int = field(default=0, init=False)
 
     def add(
         self,
@@ -46,7 +46,6 @@ class Shelf:
         is_late: bool = False,
     ) -> UsageEvent:
         """Store one event and count it."""
-        self._serial += 1
         target = "an event of old" if quantity.startswith("-") else None
         event = UsageEvent(
             merchant_id=merchant_of(self.session),
@@ -54,7 +53,7 @@ class Shelf:
             customer_id=customer.id,
             metric_id=metric.id,
             series_id=self._series_of(metric, dimensions or {}),
-            idempotency_key=f"stored_{self._serial}",
+            idempotency_key=f"stored_{new_id()}",
             quantity=Decimal(quantity),
             dimensions=dict(dimensions or {}),
             is_late=is_late,
@@ -113,7 +112,8 @@ class Shelf:
             series_id = series.id
         return series_id
 
-    def _count(self, event: UsageEvent) -> None:
+    def rollup(self, event: UsageEvent) -> UsageRollup:
+        """Return the roll-up that counts the event, new and empty if there is none."""
         key = rollup_of(event, self.zone)
         rollup = self.session.get(UsageRollup, (merchant_of(self.session), *key))
         if rollup is None:
@@ -128,6 +128,10 @@ class Shelf:
                 last_quantity=event.quantity,
             )
             self.session.add(rollup)
+        return rollup
+
+    def _count(self, event: UsageEvent) -> None:
+        rollup = self.rollup(event)
         rollup.quantity += event.quantity
         rollup.events += 1
         rollup.maximum = max(rollup.maximum, event.quantity)

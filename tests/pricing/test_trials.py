@@ -14,9 +14,9 @@ from app.pricing.price_sets import read_prices
 from app.pricing.trials import InvalidTrial, Terms, Trial, TriedUsage
 from tests.make import usd
 
-CENT = {"model": "standard", "unit_price": "1"}
+CENT: dict[str, Any] = {"model": "standard", "unit_price": "1"}
 BY_MODEL = {"match": {"model": ["gpt-5"]}, "model": "standard", "unit_price": "10"}
-PER_EVENT = {"model": "percentage", "rate": "1.3", "fixed_fee": "200", "free_amount": "25000"}
+PER_EVENT: dict[str, Any] = {"model": "percentage", "rate": "1.3", "fixed_fee": "200", "free_amount": "25000"}
 
 
 def try_out(

@@ -16,7 +16,12 @@ from tests.make import usd
 
 CENT: dict[str, Any] = {"model": "standard", "unit_price": "1"}
 BY_MODEL = {"match": {"model": ["gpt-5"]}, "model": "standard", "unit_price": "10"}
-PER_EVENT: dict[str, Any] = {"model": "percentage", "rate": "1.3", "fixed_fee": "200", "free_amount": "25000"}
+PER_EVENT: dict[str, Any] = {
+    "model": "percentage",
+    "rate": "1.3",
+    "fixed_fee": "200",
+    "free_amount": "25000",
+}
 
 
 def try_out(

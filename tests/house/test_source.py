@@ -15,7 +15,7 @@ LONGEST_MODULE = 400
 LONGEST_FUNCTION = 45
 SOURCES = sorted(
     path
-    for folder in ("app", "jobs", "tests", "bench", "tools", "migrations")
+    for folder in ("app", "jobs", "tests", "bench", "tools", "sdk", "migrations")
     for path in (ROOT / folder).rglob("*.py")
     if "versions" not in path.parts
 )

@@ -62,19 +62,19 @@ class Curl:
 
 def read_curl(text: str) -> Curl:
     """Read a curl snippet as a shell would."""
-    headers, body, method, url = {}, None, "GET", ""
+    headers, body, method, url = {}, None, "", ""
     words = iter(shlex.split(text.replace("\\\n", " "))[1:])
     for word in words:
         if word == "-H":
             name, _, value = next(words).partition(": ")
             headers[name] = value
         elif word == "-d":
-            body, method = next(words), "POST"
+            body = next(words)
         elif word == "-X":
             method = next(words)
         else:
             url = word
-    return Curl(method, url, headers, body)
+    return Curl(method or ("GET" if body is None else "POST"), url, headers, body)
 
 
 @dataclass

@@ -38,6 +38,10 @@ STEPS = [
     "GET /api/v1/invoices/{}",
     "GET /api/v1/balances",
     "POST /api/v1/webhook-endpoints",
+    "POST /api/v1/pricing/dry-run",
+    "PUT /api/v1/rate-cards/{}/draft",
+    "POST /api/v1/rate-cards/{}/draft/publish",
+    "PUT /api/v1/contracts/{}/next-version",
     "GET /api/openapi",
 ]
 _PASSWORD = "correct horse battery staple"
@@ -51,7 +55,7 @@ def follow(client: FlaskClient, key: str, texts: list[str], *, simulator: Simula
         if path.endswith("/checkout"):
             invoice = path.removesuffix("/checkout")
             pay(client, key, invoice, simulator=simulator)
-    return [re.sub(r"inv_\w{13}", "{}", sent) for sent in follower.sent]
+    return [re.sub(r"(inv|rc|ctr)_\w{13}", "{}", sent) for sent in follower.sent]
 
 
 def pay(client: FlaskClient, key: str, invoice: str, *, simulator: Simulator) -> None:

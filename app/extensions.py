@@ -4,7 +4,7 @@ Doors and jobs get everything from `runtime()`; rooms get what they need as para
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import cast
@@ -37,6 +37,7 @@ from app.identity.models import Mode
 from app.mail.delivery import Mailer, OutboxMailer, SmtpMailer
 
 READER = "reader"
+PLAIN = "plain"
 RELAY = "jobs.relay.relay"
 
 db = SQLAlchemy(metadata=core_db.Base.metadata)
@@ -115,7 +116,10 @@ def init(app: Flask, settings: Settings, *, database_url: str) -> None:
     app.extensions["buffmoney"] = Runtime(settings)
     options = {"pool_pre_ping": True, "pool_recycle": 1800, "pool_timeout": 2}
     app.config["SQLALCHEMY_DATABASE_URI"] = database_url
-    app.config["SQLALCHEMY_BINDS"] = {READER: settings.reader_database_url or database_url}
+    app.config["SQLALCHEMY_BINDS"] = {
+        READER: settings.reader_database_url or database_url,
+        PLAIN: {"url": database_url, "pool_pre_ping": False},  # `begin_plain` finds out by itself
+    }
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     db.init_app(app)
     limiter.init_app(app)
@@ -142,6 +146,11 @@ def transaction(merchant_id: int | None) -> Iterator[Session]:
         owes = outbox.owes(session)
     if owes:
         ring()
+
+
+def plain_transaction(merchant_id: int) -> AbstractContextManager[core_db.PlainTransaction]:
+    """Open the one transaction of a hot operation."""
+    return core_db.begin_plain(db.engines[PLAIN], merchant_id)
 
 
 def bound(merchant_id: int) -> core_db.Transaction:

@@ -9,6 +9,8 @@ from typing import Literal
 import structlog
 from flask import Flask, Response, g, request
 from jinja2 import StrictUndefined
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -62,6 +64,7 @@ def create_app(settings: Settings | None = None, *, login: Login = "app") -> Fla
         WTF_CSRF_SSL_STRICT=False,
         BABEL_TRANSLATION_DIRECTORIES=str(ROOT / "app" / "translations"),
         RATELIMIT_STORAGE_URI=settings.redis_url.replace("unix://", "redis+unix://"),
+        RATELIMIT_STORAGE_OPTIONS={"retry": Retry(NoBackoff(), 1)},  # nobody waits for a cache
         RATELIMIT_STRATEGY="moving-window",
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
         RATELIMIT_HEADERS_ENABLED=False,

@@ -17,15 +17,19 @@ import msgspec
 import psycopg
 from sqlalchemy import create_engine
 
+from app.audit.recording import SYSTEM
 from app.core import clock
 from app.core.db import begin
 from app.core.ids import new_merchant_id
+from app.core.money import Currency
+from app.core.periods import Cycle
+from app.customers import contracts
 from app.customers.models import Customer
 from app.identity.keys import create_key
 from app.identity.models import Merchant, Mode, Scope
 from app.metering.events import Outcome
 from app.metering.ingestion import MerchantWindow, ingest
-from app.pricing.models import Aggregation, Metric
+from app.pricing import metrics, products, rate_cards
 from bench.harness import Contestant, Server, percentile, plain, play_in_turns, server
 from bench.web import web_server
 
@@ -41,7 +45,8 @@ GATES = {500: 0.45, 1: 0.28}
 
 _LIMIT_TABLE = """
 CREATE TABLE limit_events (LIKE usage_events);
-ALTER TABLE limit_events DROP id, ADD PRIMARY KEY (merchant_id, idempotency_key)
+ALTER TABLE limit_events DROP id, DROP series_id, DROP corrects, DROP is_late,
+  ADD PRIMARY KEY (merchant_id, idempotency_key)
 """
 _LIMIT_INSERT = """
 INSERT INTO limit_events
@@ -243,11 +248,30 @@ def _open_shop(database: Server) -> int:
                 grace_hours=24,
             )
         )
+        metrics.make_built_in(session, now=clock.now())
+        product = products.create_product(session, code="chat", name="Chat", now=clock.now())
+        prices = [{"metric": code, "model": "standard", "unit_price": "0.015"} for code in METRICS]
+        version = rate_cards.create_rate_card(
+            session,
+            product_id=product.id,
+            code="standard",
+            name="Standard",
+            content={"currencies": {"USD": prices}},
+            actor=SYSTEM,
+            now=clock.now(),
+        )
         for number in range(CUSTOMERS):
-            session.add(Customer(**known, external_id=f"user_{number}", name="Customer"))
-        for code in METRICS:
-            session.add(
-                Metric(**known, code=code, name=code, unit="token", aggregation=Aggregation.SUM)
+            customer = Customer(**known, external_id=f"user_{number}", name="Customer")
+            session.add(customer)
+            session.flush()  # the contract names its customer
+            contracts.create_contract(
+                session,
+                customer_id=customer.id,
+                rate_card_version_id=version.id,
+                currency=Currency.USD,
+                cycle=Cycle.MONTHLY_CALENDAR,
+                starts_on=(clock.now() - timedelta(days=1)).date(),
+                now=clock.now(),
             )
     engine.dispose()
     return merchant_id

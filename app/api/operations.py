@@ -12,23 +12,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial, wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+import psycopg
 from flask import Blueprint, Response, request
+from limits import parse
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from app.api import problems
+from app.api.rate import CallLimit
+from app.api.reading import read_json, read_query
 from app.audit.models import ActorKind
 from app.audit.recording import Actor
 from app.core import clock, idempotency, ids
-from app.core.db import Transaction
+from app.core.db import PlainTransaction, Transaction
 from app.core.errors import Invalid, Refusal
 from app.core.idempotency import Answer
 from app.core.ids import Prefix
-from app.extensions import bound, limiter, runtime, transaction
+from app.extensions import bound, limiter, plain_transaction, runtime, transaction
 from app.identity import keys
 from app.identity.models import Merchant, Scope
 
@@ -39,13 +43,6 @@ RATE_LIMIT = "200/second"
 _KEY_HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _ID = re.compile(r"<([a-z_]+)_id>")
-_AT = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
-_KEYED = re.compile(r"(?P<field>\w+)\[\.\.\.\](?P<rest>.*)")
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-class InvalidBody(Invalid):
-    code = "validation_failed"
 
 
 class InvalidIdempotencyKey(Invalid):
@@ -72,6 +69,28 @@ class Call:
         return self.merchant.merchant_id
 
 
+@dataclass(frozen=True, slots=True)
+class HotCall:
+    """One authenticated call of a hot operation, which works by plain SQL."""
+
+    holder: keys.Holder
+    work: PlainTransaction
+    now: datetime
+
+
+class Hot(NamedTuple):
+    """What makes an operation hot: it returns what it came to, and these do the rest.
+
+    `show` makes the answer from the body and what it came to. `dump` and `load` write and read
+    what it came to, which is all that is kept under an idempotency key: the answer to the same
+    body is made again.
+    """
+
+    show: Callable[[Any, Any], Any]
+    dump: Callable[[Any], bytes]
+    load: Callable[[bytes], Any]
+
+
 @dataclass(frozen=True)
 class Operation:
     """What is declared of one route; the spec is written from it.
@@ -93,6 +112,7 @@ class Operation:
     status: int
     errors: tuple[int, ...]
     is_flow: bool
+    hot: Hot | None
     example: Any
 
     @property
@@ -133,6 +153,7 @@ class Api:
         status: int = 200,
         errors: tuple[int, ...] = (),
         flow: bool = False,
+        hot: Hot | None = None,
         example: Any = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Declare the operation that the decorated view performs."""
@@ -153,6 +174,7 @@ class Api:
                     status=status,
                     errors=errors,
                     is_flow=flow,
+                    hot=hot,
                     example=example,
                 )
             )
@@ -163,27 +185,32 @@ class Api:
     def blueprint(self) -> Blueprint:
         """Return the door with every operation behind its declaration."""
         door = Blueprint(self.name, __name__, url_prefix=self.prefix)
-        limit = limiter.shared_limit(RATE_LIMIT, scope=self.name, key_func=_caller)
+        limiter.exempt(door)  # from what counts by address: callers are counted by their keys
+        limit = CallLimit(parse(RATE_LIMIT), scope=self.name)
         for operation in self.operations:
             door.add_url_rule(
                 operation.rule,
                 operation.name,
-                limit(_perform(operation)),
+                _perform(operation, limit),
                 methods=[operation.method],
                 provide_automatic_options=False,
             )
         answer = partial(problems.answer_refusal, spell=self.spell)
         door.register_error_handler(Refusal, answer)
         door.register_error_handler(OperationalError, problems.answer_database_error)
+        door.register_error_handler(psycopg.OperationalError, problems.answer_database_error)
         door.register_error_handler(PoolTimeout, problems.answer_database_error)
         return door
 
 
-def _perform(operation: Operation) -> Callable[..., Response]:
+def _perform(operation: Operation, limit: CallLimit) -> Callable[..., Response]:
     perform_in = _in_its_own_transactions if operation.is_flow else _in_one_transaction
+    if operation.hot is not None:
+        perform_in = partial(_at_once, hot=operation.hot)
 
     @wraps(operation.view)
     def perform(**path: str) -> Response:
+        limit.count(_caller())
         return perform_in(operation, _bearer(), path)
 
     return perform
@@ -221,6 +248,45 @@ def _in_its_own_transactions(
         with call.transaction() as session:
             idempotency.keep(session, key, _fingerprint(), answer=sealed, now=call.real_now)
     return _respond(answer)
+
+
+def _at_once(
+    operation: Operation, claim: keys.Claim, path: dict[str, str], *, hot: Hot
+) -> Response:
+    """Perform a hot operation in as few statements as there can be, its key recorded last.
+
+    Twins that run at once both work; the unique key lets one of them commit, and the other
+    undoes all it did and answers what the first one came to.
+    """
+    del path  # what is hot is addressed by its body
+    key, real_now = _idempotency_key(operation), clock.now()
+    body: Any = None
+    try:
+        with plain_transaction(claim.merchant_id) as work:
+            holder = keys.prove(work, claim, pepper=runtime().pepper, now=real_now)
+            if operation.scope not in holder.scopes:
+                raise problems.InsufficientScope(f"this key lacks the scope {operation.scope}")
+            body = operation.reads(_json())
+            result = operation.view(HotCall(holder, work, real_now + holder.clock_offset), body)
+            if key:
+                _keep_last(work, key, hot.dump(result), now=real_now)
+    except _Twin as twin:
+        with plain_transaction(claim.merchant_id) as work:
+            kept = idempotency.read_kept(work, twin.key, _fingerprint(), now=real_now)
+        return _marked_as_replay(_respond(_shown(operation, hot.show(body, hot.load(kept)))))
+    return _respond(_shown(operation, hot.show(body, result)))
+
+
+def _keep_last(work: PlainTransaction, key: str, kept: bytes, *, now: datetime) -> None:
+    if not idempotency.keep_last(work, key, _fingerprint(), body=kept, now=now):
+        raise _Twin(key)
+
+
+class _Twin(Exception):
+    """Somebody else has recorded the same key. Leaves the transaction, which undoes it."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
 
 
 def _caller() -> str:
@@ -268,76 +334,21 @@ def _answer(operation: Operation, call: Call, path: dict[str, str]) -> Answer:
         name: ids.read(operation.path_ids[name], text) for name, text in path.items()
     }
     if operation.query is not None:
-        arguments["query"] = _read_query(operation.query)
+        arguments["query"] = read_query(operation.query)
     if operation.body is not None:
-        if request.mimetype != JSON:
-            raise problems.WrongMediaType(f"send the body as {JSON}")
-        arguments["body"] = operation.reads(request.get_data())
-    result = operation.view(call, **arguments)
+        arguments["body"] = operation.reads(_json())
+    return _shown(operation, operation.view(call, **arguments))
+
+
+def _json() -> bytes:
+    if request.mimetype != JSON:
+        raise problems.WrongMediaType(f"send the body as {JSON}")
+    return request.get_data()
+
+
+def _shown(operation: Operation, result: Any) -> Answer:
     body = msgspec.json.encode(result) if operation.media == JSON else result
     return Answer(operation.status, operation.media, body)
-
-
-def read_json(decoder: "msgspec.json.Decoder[Any]", raw: bytes) -> Any:
-    """Decode and validate a body in one pass. Raises UnreadableBody and InvalidBody."""
-    try:
-        return decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        raise explain(error, _parse(raw), decoder.type) from error
-    except _UNREADABLE as error:
-        raise problems.UnreadableBody("the body is not JSON in UTF-8") from error
-
-
-def explain(error: msgspec.ValidationError, document: Any, kind: Any) -> InvalidBody:
-    """Return the refusal of a document that is no `kind`, with the path of the wrong field."""
-    message = str(error)
-    found = _AT.search(message)
-    path = found["path"] if found else ""
-    keyed = _KEYED.fullmatch(path)
-    if keyed:
-        field, rest = keyed["field"], keyed["rest"]
-        key = _find_key(message, document.get(field), field=field, kind=kind)
-        path = f"{field}.{key}{rest}" if key is not None else path
-    return InvalidBody(_AT.sub("", message), path=path)
-
-
-def _find_key(message: str, entries: object, *, field: str, kind: Any) -> str | None:
-    """Return the key of an object that `message` is about: in the path it is `[...]` for any.
-
-    None when it can not be told: of a field that was given twice only the last is left.
-    """
-    for key, value in entries.items() if isinstance(entries, dict) else ():
-        try:
-            msgspec.convert({field: {key: value}}, kind)
-        except msgspec.ValidationError as error:
-            if str(error) == message:
-                return str(key)
-    return None
-
-
-def _parse(raw: bytes) -> Any:
-    """Parse the whole of a body: validation ends at the first wrong field, which may be early."""
-    try:
-        return msgspec.json.decode(raw)
-    except _UNREADABLE as error:
-        raise problems.UnreadableBody("the body is not JSON in UTF-8") from error
-
-
-def _read_query(kind: Any) -> Any:
-    given = request.args.to_dict()
-    for name, values in request.args.lists():
-        if len(values) > 1:
-            raise InvalidBody("was given more than once", path=name)
-        if "\0" in values[0]:
-            raise InvalidBody("must not hold control characters", path=name)
-    try:
-        query = msgspec.convert(given, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise explain(error, given, kind) from error
-    for field in msgspec.structs.fields(kind):
-        if field.encode_name in given and getattr(query, field.name) is None:
-            raise InvalidBody("`null` is no value here", path=field.encode_name)
-    return query
 
 
 def _sealed(call: Call, key: str, answer: Answer) -> Answer:
@@ -348,7 +359,10 @@ def _sealed(call: Call, key: str, answer: Answer) -> Answer:
 
 def _replay(call: Call, key: str, sealed: Answer) -> Response:
     text = runtime().keyring.unseal(sealed.body.decode(), _place(call, key))
-    response = _respond(Answer(sealed.status, sealed.content_type, text.encode()))
+    return _marked_as_replay(_respond(Answer(sealed.status, sealed.content_type, text.encode())))
+
+
+def _marked_as_replay(response: Response) -> Response:
     response.headers["Idempotent-Replayed"] = "true"
     return response
 

@@ -8,12 +8,13 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import psycopg
 from sqlalchemy import Text, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app.core.db import Base, Tenant, merchant_of
+from app.core.db import Base, Tenant, Work, merchant_of, run_sql
 from app.core.errors import Conflict, Invalid
 
 LIFETIME = timedelta(hours=24)
@@ -27,6 +28,20 @@ ON CONFLICT (merchant_id, key) DO UPDATE
        status = NULL, content_type = NULL, body = NULL
  WHERE record.created_at <= %(forgotten)s
 RETURNING key
+"""
+_KEEP_LAST = """
+INSERT INTO idempotency_records AS record
+  (merchant_id, key, fingerprint, status, content_type, body, created_at)
+VALUES (%(merchant)s, %(key)s, %(fingerprint)s, 200, '', %(body)s, %(now)s)
+ON CONFLICT (merchant_id, key) DO UPDATE
+   SET fingerprint = excluded.fingerprint, status = excluded.status,
+       content_type = excluded.content_type, body = excluded.body, created_at = excluded.created_at
+ WHERE record.created_at <= %(forgotten)s
+RETURNING key
+"""
+_READ_KEPT = """
+SELECT fingerprint, body FROM idempotency_records
+ WHERE merchant_id = %(merchant)s AND key = %(key)s AND created_at > %(forgotten)s
 """
 _FINISH = """
 UPDATE idempotency_records SET status = %(status)s, content_type = %(type)s, body = %(body)s
@@ -155,6 +170,42 @@ def finish(session: Session, key: str, answer: Answer) -> None:
             "body": answer.body,
         },
     )
+
+
+def keep_last(session: Work, key: str, print_: bytes, *, body: bytes, now: datetime) -> bool:
+    """Store what an operation came to behind its effect; return False when the key is taken.
+
+    For operations that undo their effect then: twins that run at once both work, and the one
+    that comes here second waits for the first. Raises StillRunning when that takes too long.
+    """
+    try:
+        taken = run_sql(
+            session,
+            _KEEP_LAST,
+            {
+                "merchant": merchant_of(session),
+                "key": key,
+                "fingerprint": print_,
+                "body": body,
+                "now": now,
+                "forgotten": now - LIFETIME,
+            },
+        )
+    except psycopg.errors.LockNotAvailable as error:
+        raise StillRunning("the first request with this Idempotency-Key still runs") from error
+    return bool(taken)
+
+
+def read_kept(session: Work, key: str, print_: bytes, *, now: datetime) -> bytes:
+    """Return what `keep_last` stored for the same request. Raises KeyReused and StillRunning."""
+    parameters = {"merchant": merchant_of(session), "key": key, "forgotten": now - LIFETIME}
+    rows = run_sql(session, _READ_KEPT, parameters)
+    if not rows or rows[0][1] is None:
+        raise StillRunning("the first request with this Idempotency-Key still runs")
+    ((known_print, body),) = rows
+    if bytes(known_print) != print_:
+        raise KeyReused("this Idempotency-Key was used for another request", path="Idempotency-Key")
+    return bytes(body)
 
 
 def purge(session: Session, *, now: datetime) -> int:

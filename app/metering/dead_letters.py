@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy.orm import Session
-
-from app.core.db import merchant_of, run_sql
+from app.core.db import Work, merchant_of, run_sql
 from app.core.decimals import parse_quantity
 from app.core.decimals import plain as plain_decimal
 from app.metering.events import Dimensions, ItemResult, ReceivedEvent, text_of
@@ -51,7 +49,7 @@ class KeptEvent:
     corrects: str | None
 
 
-def keep(session: Session, unmatched: Iterable[tuple[ReceivedEvent, ItemResult]]) -> None:
+def keep(session: Work, unmatched: Iterable[tuple[ReceivedEvent, ItemResult]]) -> None:
     """Keep events with the reasons why they found no place; the same content again is counted.
 
     What was replayed or discarded waits again when it comes again. Locks the rows, sorted.

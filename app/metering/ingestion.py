@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.orm import Session
-
+from app.core.db import Work
 from app.core.errors import Invalid
 from app.core.periods import local_date
 from app.metering import dead_letters, matching, storing
@@ -61,7 +60,7 @@ class MerchantWindow:
 
 
 def ingest(
-    session: Session,
+    session: Work,
     events: Sequence[ReceivedEvent | InvalidEvent],
     *,
     merchant: MerchantWindow,
@@ -86,7 +85,7 @@ def ingest(
 
 
 def store(
-    session: Session,
+    session: Work,
     events: Sequence[ReceivedEvent | InvalidEvent],
     *,
     merchant: MerchantWindow,
@@ -151,7 +150,7 @@ def _check_forms(
 
 
 def _refuse_unplaced(
-    session: Session, formed: Mapping[int, ReceivedEvent], names: Names, *, window: Window
+    session: Work, formed: Mapping[int, ReceivedEvent], names: Names, *, window: Window
 ) -> dict[int, ItemResult]:
     """Answer for the events that find no place, and for corrections of what is not there."""
     refusals: dict[int, ItemResult] = {}
@@ -170,7 +169,7 @@ def _refuse_unplaced(
     return refusals
 
 
-def _place(session: Session, events: Sequence[ReceivedEvent], names: Names) -> list[Placed]:
+def _place(session: Work, events: Sequence[ReceivedEvent], names: Names) -> list[Placed]:
     """Find the series of each event, and the contracts that have invoiced its time already.
 
     The contracts of past periods are locked and read again: what none of them has invoiced by
@@ -195,7 +194,7 @@ def _is_billed(event: ReceivedEvent, billed_to: datetime | None) -> bool:
     return billed_to is not None and event.occurred_at < billed_to
 
 
-def _note_late(session: Session, late: Sequence[Placed], *, zone: ZoneInfo) -> None:
+def _note_late(session: Work, late: Sequence[Placed], *, zone: ZoneInfo) -> None:
     """Note on each contract the first day of usage that its invoices lack."""
     days: dict[int, date] = {}
     for each in late:
@@ -207,7 +206,7 @@ def _note_late(session: Session, late: Sequence[Placed], *, zone: ZoneInfo) -> N
 
 
 def _answer_for_known(
-    session: Session, events: Mapping[int, ReceivedEvent], names: Names
+    session: Work, events: Mapping[int, ReceivedEvent], names: Names
 ) -> dict[int, ItemResult]:
     """Answer for the events whose key is taken, by an earlier request or earlier in this one."""
     known = storing.compare(session, events.values(), names)

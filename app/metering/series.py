@@ -10,9 +10,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from sqlalchemy.orm import Session
-
-from app.core.db import merchant_of, run_sql
+from app.core.db import Work, merchant_of, run_sql
 from app.metering.events import Dimensions, text_of
 from app.metering.literals import plain, texts
 from app.metering.matching import KnownMetric
@@ -88,7 +86,7 @@ def combination(metric: KnownMetric, dimensions: Dimensions | None) -> Combinati
     return Combination(metric.id, metric.names, values)
 
 
-def find_series(session: Session, wanted: Iterable[Combination]) -> Mapping[Combination, int]:
+def find_series(session: Work, wanted: Iterable[Combination]) -> Mapping[Combination, int]:
     """Return the series of each combination, made if need be; OTHER_SERIES where no room is left.
 
     What is made is locked until the transaction ends, in the order of metric and digest.
@@ -111,7 +109,7 @@ def find_series(session: Session, wanted: Iterable[Combination]) -> Mapping[Comb
     return found | {each: OTHER_SERIES for each in missing if each not in found}
 
 
-def _read(session: Session, wanted: Collection[Combination]) -> dict[Combination, int]:
+def _read(session: Work, wanted: Collection[Combination]) -> dict[Combination, int]:
     """Read the series there are, and remember those that no rollback can take away again."""
     ordered = list(wanted)
     found: dict[Combination, int] = {}
@@ -125,7 +123,7 @@ def _read(session: Session, wanted: Collection[Combination]) -> dict[Combination
     return found
 
 
-def _columns(session: Session, wanted: Iterable[Combination]) -> dict[str, object]:
+def _columns(session: Work, wanted: Iterable[Combination]) -> dict[str, object]:
     ordered = list(wanted)
     return {
         "merchant": merchant_of(session),

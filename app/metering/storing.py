@@ -10,9 +10,7 @@ from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 from typing import NamedTuple
 
-from sqlalchemy.orm import Session
-
-from app.core.db import merchant_of, run_sql
+from app.core.db import Work, merchant_of, run_sql
 from app.metering.events import Outcome, ReceivedEvent
 from app.metering.literals import plain, texts
 from app.metering.matching import KnownContract, KnownCustomer, KnownMetric, Names
@@ -149,7 +147,7 @@ class Placed(NamedTuple):
 
 
 def find_names(
-    session: Session, *, customers: AbstractSet[str], metrics: AbstractSet[str], zone: str
+    session: Work, *, customers: AbstractSet[str], metrics: AbstractSet[str], zone: str
 ) -> Names:
     """Look up customers, with their contracts, and metrics by the merchant's own names.
 
@@ -178,7 +176,7 @@ def find_names(
     return Names(found, known)
 
 
-def insert(session: Session, placed: Sequence[Placed], names: Names, *, zone: str) -> set[str]:
+def insert(session: Work, placed: Sequence[Placed], names: Names, *, zone: str) -> set[str]:
     """Insert the events whose key is not there yet, roll them up, and return their keys.
 
     No two events may have the same key. `zone` says on which local day an event falls. Locks
@@ -197,7 +195,7 @@ def insert(session: Session, placed: Sequence[Placed], names: Names, *, zone: st
     return {event.idempotency_key for event in events} if fresh is None else set(fresh)
 
 
-def compare(session: Session, events: Collection[ReceivedEvent], names: Names) -> dict[int, bool]:
+def compare(session: Work, events: Collection[ReceivedEvent], names: Names) -> dict[int, bool]:
     """Return, by position, whether an event's key is stored with the same content or other.
 
     A position whose key is not stored is left out.
@@ -208,7 +206,7 @@ def compare(session: Session, events: Collection[ReceivedEvent], names: Names) -
     return {position: bool(is_same) for position, is_same in rows}
 
 
-def find_owners(session: Session, keys: AbstractSet[str]) -> dict[str, tuple[int, int]]:
+def find_owners(session: Work, keys: AbstractSet[str]) -> dict[str, tuple[int, int]]:
     """Return the customer and the metric of each key that is stored and counts."""
     parameters = {"merchant": merchant_of(session), "keys": texts(keys)}
     return {
@@ -216,7 +214,7 @@ def find_owners(session: Session, keys: AbstractSet[str]) -> dict[str, tuple[int
     }
 
 
-def lock_contracts(session: Session, contract_ids: Iterable[int]) -> dict[int, datetime | None]:
+def lock_contracts(session: Work, contract_ids: Iterable[int]) -> dict[int, datetime | None]:
     """Lock contracts, sorted, until the transaction ends; return up to when each is invoiced.
 
     Nothing can be finalised for them meanwhile.
@@ -228,7 +226,7 @@ def lock_contracts(session: Session, contract_ids: Iterable[int]) -> dict[int, d
     return dict(run_sql(session, _LOCK_CONTRACTS, parameters))
 
 
-def note_late(session: Session, days: Mapping[int, date]) -> None:
+def note_late(session: Work, days: Mapping[int, date]) -> None:
     """Note on contracts, which are locked, the first day of usage their invoices lack."""
     parameters = {
         "merchant": merchant_of(session),
@@ -238,14 +236,14 @@ def note_late(session: Session, days: Mapping[int, date]) -> None:
     run_sql(session, _NOTE_LATE, parameters)
 
 
-def tally(session: Session, counts: Mapping[Outcome, int]) -> None:
+def tally(session: Work, counts: Mapping[Outcome, int]) -> None:
     """Write down what one request had besides plainly accepted events."""
     by_outcome = {outcome.value: counts.get(outcome, 0) for outcome in Outcome}
     run_sql(session, _TALLY, {"merchant": merchant_of(session)} | by_outcome)
 
 
 def _columns(
-    session: Session, events: Collection[ReceivedEvent], names: Names
+    session: Work, events: Collection[ReceivedEvent], names: Names
 ) -> dict[str, str | int]:
     customers = {name: str(known.id) for name, known in names.customers.items()}
     metrics = {name: str(known.id) for name, known in names.metrics.items()}

@@ -2,7 +2,8 @@
 
 from datetime import date
 
-from app.api.operations import Call, InvalidBody
+from app.api.operations import Call
+from app.api.reading import InvalidBody
 from app.api.v1.base import API, In, Listing, Moment, Out, PageQuery, utc, utc_or_none
 from app.core.ids import Prefix, read, show
 from app.core.money import Currency

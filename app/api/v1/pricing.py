@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from app.api.operations import Call, InvalidBody
+from app.api.operations import Call
+from app.api.reading import InvalidBody
 from app.api.v1.base import API, Amount, DecimalText, In, Out
 from app.api.v1.prices import Commitments, ContentIn, Prices
 from app.billing.lines import MAX_LINE, LineTooLarge, all_metrics

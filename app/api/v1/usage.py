@@ -7,7 +7,8 @@ from typing import Annotated, Any, NoReturn
 import msgspec
 
 from app.api import problems
-from app.api.operations import Call, explain
+from app.api.operations import Hot, HotCall
+from app.api.reading import explain
 from app.api.v1.base import (
     API,
     In,
@@ -110,6 +111,9 @@ class _Batch(In):
 
 
 _whole = msgspec.json.Decoder(UsageBatchIn)
+_explanations = msgspec.json.Decoder(dict[str, ItemResult])
+_LETTERS = {outcome: outcome.value[0] for outcome in Outcome}
+_OUTCOMES = {letter: outcome for outcome, letter in _LETTERS.items()}
 
 
 def read_batch(raw: bytes) -> Sequence[UsageEventIn | InvalidEvent]:
@@ -129,27 +133,9 @@ def read_batch(raw: bytes) -> Sequence[UsageEventIn | InvalidEvent]:
     return events
 
 
-@API.route(
-    "POST",
-    "/usage-events",
-    scope=Scope.USAGE_WRITE,
-    tag=TAG,
-    body=UsageBatchIn,
-    reads=read_batch,
-    returns=UsageBatchOut,
-    example=_EXAMPLE,
-)
-def ingest_usage_events(call: Call, body: Sequence[UsageEventIn | InvalidEvent]) -> UsageBatchOut:
-    """Store up to 500 usage events, each once.
-
-    Every event is answered for by itself: `accepted`, `duplicate` (stored before, the same),
-    `conflict` (its key was stored with other content, which stays), `late` (stored; its period is
-    invoiced already, so the next invoice bills it), `unmatched` (no such customer or metric, or no
-    contract for that time: kept aside, its key stays free) or `invalid`. Those that were not taken
-    never hold up the others.
-    """
-    window = MerchantWindow(call.merchant.time_zone, call.merchant.late_window_days)
-    results = ingestion.ingest(call.session, body, merchant=window, now=call.now)
+def _show(
+    body: Sequence[UsageEventIn | InvalidEvent], results: Sequence[ItemResult]
+) -> UsageBatchOut:
     outcomes = [result.outcome for result in results]
     late = outcomes.count(Outcome.LATE)
     return UsageBatchOut(
@@ -162,6 +148,48 @@ def ingest_usage_events(call: Call, body: Sequence[UsageEventIn | InvalidEvent])
             for index, (event, result) in enumerate(zip(body, results, strict=True))
         ],
     )
+
+
+def _dump(results: Sequence[ItemResult]) -> bytes:
+    """Write a letter for each result, and what there is to say about some."""
+    explained = {str(i): result for i, result in enumerate(results) if result.code}
+    letters = "".join([_LETTERS[result.outcome] for result in results])
+    return letters.encode() + (msgspec.json.encode(explained) if explained else b"")
+
+
+def _load(kept: bytes) -> list[ItemResult]:
+    letters, brace, explained = kept.partition(b"{")
+    results = [ItemResult(_OUTCOMES[letter]) for letter in letters.decode()]
+    if brace:
+        for index, result in _explanations.decode(brace + explained).items():
+            results[int(index)] = result
+    return results
+
+
+@API.route(
+    "POST",
+    "/usage-events",
+    scope=Scope.USAGE_WRITE,
+    tag=TAG,
+    body=UsageBatchIn,
+    reads=read_batch,
+    returns=UsageBatchOut,
+    hot=Hot(_show, _dump, _load),
+    example=_EXAMPLE,
+)
+def ingest_usage_events(
+    call: HotCall, body: Sequence[UsageEventIn | InvalidEvent]
+) -> list[ItemResult]:
+    """Store up to 500 usage events, each once.
+
+    Every event is answered for by itself: `accepted`, `duplicate` (stored before, the same),
+    `conflict` (its key was stored with other content, which stays), `late` (stored; its period is
+    invoiced already, so the next invoice bills it), `unmatched` (no such customer or metric, or no
+    contract for that time: kept aside, its key stays free) or `invalid`. Those that were not taken
+    never hold up the others.
+    """
+    window = MerchantWindow(call.holder.time_zone, call.holder.late_window_days)
+    return ingestion.ingest(call.work, body, merchant=window, now=call.now)
 
 
 def _check_size(events: Sequence[object]) -> None:

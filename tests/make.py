@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.audit.models import ActorKind
 from app.audit.recording import Actor
+from app.billing.models import PriceReplay
 from app.core.db import Tenant, merchant_of
 from app.core.ids import new_merchant_id
 from app.core.money import Currency, Money
@@ -112,6 +113,19 @@ class Make:
             "updated_by": ADA.name,
         }
         return self._add(RateCardDraft, defaults | columns)
+
+    def price_replay(self, card: RateCard, **columns: Any) -> PriceReplay:
+        """Add a replay of May at prices of nothing."""
+        defaults: dict[str, Any] = {
+            "rate_card_id": card.id,
+            "content": {"currencies": {"USD": []}},
+            "sha256": "0" * 64,
+            "period_from": date(2026, 5, 1),
+            "period_to": date(2026, 6, 1),
+            "created_by": "Test",
+            "created_at": NOON,
+        }
+        return self._add(PriceReplay, defaults | columns)
 
     def priced_at(self, metric: Metric, unit_price: str) -> RateCardVersion:
         """Add a version that prices one metric per unit, in US cents."""

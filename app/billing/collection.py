@@ -1,16 +1,19 @@
 """From issued to paid or void: the moves of an invoice, and whom each of them is told to."""
 
 import hmac
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.billing.models import INVOICE, Invoice, InvoiceEvent, InvoiceStatus
+from app.billing import queries
+from app.billing.models import INVOICE, Invoice, InvoiceEvent, InvoiceLine, InvoiceStatus
 from app.core import db, ids, outbox
+from app.core.decimals import plain
 from app.core.errors import Conflict, NotFound
 from app.core.ids import Prefix
-from app.core.money import Money
+from app.core.money import Currency, Money
 from app.core.text import clean_name
 from app.customers import queries as customers
 from app.customers.models import Customer
@@ -18,6 +21,9 @@ from app.identity import clocks
 from app.ledger import journals, posting
 from app.webhooks import emitting
 from app.webhooks.catalogue import EventType
+
+LINES_TOLD = 50
+"""How many lines of an invoice its events tell; the API has all of them."""
 
 SECRET_LENGTH = 22
 """Characters of base62 in a checkout link: 131 bits."""
@@ -69,11 +75,15 @@ def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> N
     _emit(session, EventType.INVOICE_VOIDED, invoice, now=now)
 
 
-def payload(invoice: Invoice, customer: Customer) -> dict[str, Any]:
-    """Return a finalised invoice as events tell of it; amounts are integers of minor units."""
+def payload(invoice: Invoice, customer: Customer, lines: Sequence[InvoiceLine]) -> dict[str, Any]:
+    """Return a finalised invoice as events tell of it; amounts are integers of minor units.
+
+    It has the first LINES_TOLD of its lines: a bill by groups may have a thousand.
+    """
     return {
         "invoiceId": ids.show(Prefix.INVOICE, invoice.id),
         "number": invoice.number,
+        "kind": invoice.kind.value,
         "status": invoice.status.value,
         "customerId": ids.show(Prefix.CUSTOMER, customer.id),
         "customerExternalId": customer.external_id,
@@ -84,6 +94,8 @@ def payload(invoice: Invoice, customer: Customer) -> dict[str, Any]:
         "collection": _amount(invoice.collection),
         "platformFee": _amount(invoice.platform_fee),
         "settlement": _amount(invoice.settlement),
+        "lines": [_line(line, invoice.currency) for line in lines[:LINES_TOLD]],
+        "lineCount": len(lines),
     }
 
 
@@ -122,13 +134,27 @@ def get_by_link(session: Session, invoice_id: int, secret: str) -> Invoice:
 def _emit(session: Session, event_type: EventType, invoice: Invoice, *, now: datetime) -> None:
     customer = customers.get_customer(session, invoice.customer_id)
     reference = ids.show(Prefix.INVOICE, invoice.id)
-    emitting.emit(session, event_type, payload(invoice, customer), reference=reference, now=now)
+    told = payload(invoice, customer, queries.lines_of(session, invoice))
+    emitting.emit(session, event_type, told, reference=reference, now=now)
 
 
 def _owe_document(session: Session, task: str, invoice: Invoice, *, now: datetime) -> None:
     # A sandbox's clock may run ahead; jobs are done in real time all the same.
     real_now = now - clocks.get_merchant(session).clock_offset
     outbox.owe(session, task, now=real_now, invoice=ids.show(Prefix.INVOICE, invoice.id))
+
+
+def _line(line: InvoiceLine, currency: Currency) -> dict[str, Any]:
+    return {
+        "kind": line.kind.value,
+        "metric": line.metric_code or None,
+        "part": line.part,
+        "description": line.description,
+        "periodFrom": line.period_from.isoformat(),
+        "periodTo": line.period_to.isoformat(),
+        "quantity": plain(line.quantity),
+        "amount": _amount(Money(line.amount_minor, currency)),
+    }
 
 
 def _amount(money: Money) -> dict[str, Any]:

@@ -46,7 +46,8 @@ class DayCost:
 class MonthCost:
     """What the usage of a month came to, for one metric, customer or part.
 
-    `key` is the metric's code, the customer's public id, or the part's words. The month is that in which the period began, also of late usage. A commitment has no metric.
+    `key` is the metric's code, the customer's public id, or the part's words. The month is that
+    in which the period began, also of late usage. A commitment has no metric.
     """
 
     month: date

@@ -6,27 +6,32 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.billing import queries
-from app.billing.models import Invoice, InvoiceLine
+from app.billing.models import Invoice, InvoiceKind, InvoiceLine, LineKind
 from app.core.decimals import EXACT
 from app.core.errors import Conflict
 from app.core.ids import Prefix, show
 from app.core.language import Language
 from app.core.money import Currency, Money, round_half_up
 from app.customers import queries as customers
-from app.documents.formats import price
+from app.documents.formats import decimal, price
 from app.documents.invoice_print import (
     InvoicePrint,
     PrintLine,
+    PrintLineKind,
     PrintParty,
     PrintPayment,
     PrintRate,
     PrintStatus,
+    PrintStep,
     PrintTier,
 )
 from app.fx.conversion import RATE_DECIMALS
 from app.identity import clocks
 
 _NO_PRICE = "—"
+_WITH_QUANTITY = frozenset(
+    {PrintStep.UNITS, PrintStep.PACKAGES, PrintStep.AMOUNT, PrintStep.EVENTS}
+)
 
 
 class NotIssued(Conflict):
@@ -60,9 +65,7 @@ def print_model(
         due_at=invoice.due_at,
         period_from=invoice.period_from,
         period_to=invoice.period_to,
-        lines=tuple(
-            _line(line, invoice.currency, language) for line in queries.lines_of(session, invoice)
-        ),
+        lines=tuple(_line(line, invoice, language) for line in queries.lines_of(session, invoice)),
         subtotal=invoice.subtotal,
         collection=invoice.collection,
         rate=_rate(invoice),
@@ -71,16 +74,24 @@ def print_model(
     )
 
 
-def _line(line: InvoiceLine, currency: Currency, language: Language) -> PrintLine:
+def _line(line: InvoiceLine, invoice: Invoice, language: Language) -> PrintLine:
+    currency = invoice.currency
     is_tiered = len(line.tiers) > 1
+    is_commitment = line.kind is LineKind.COMMITMENT
+    is_late = invoice.kind is InvoiceKind.LATE or line.period_from != invoice.period_from
     return PrintLine(
         description=line.description,
         amount=Money(line.amount_minor, currency),
         metric=line.metric_code,
-        quantity=line.quantity,
+        quantity=None if is_commitment else line.quantity,
         unit=line.unit,
-        unit_price=_unit_price(line.tiers, currency, language) if not is_tiered else "",
+        unit_price=""
+        if is_tiered or is_commitment
+        else _unit_price(line.tiers, currency, language),
         tiers=tuple(_tier(tier, currency, language) for tier in line.tiers) if is_tiered else (),
+        kind=PrintLineKind(line.kind),
+        late_from=line.period_from if is_late else None,
+        late_to=line.period_to if is_late else None,
     )
 
 
@@ -89,19 +100,40 @@ def _unit_price(tiers: list[Any], currency: Currency, language: Language) -> str
 
 
 def _tier(tier: dict[str, Any], currency: Currency, language: Language) -> PrintTier:
-    def shown(minor: str) -> str:
-        with localcontext(EXACT):
-            return price(Decimal(minor).scaleb(-currency.exponent), currency, language)
-
-    has_flat_fee = tier["flat_fee"] != "0"
-    unit_price = _NO_PRICE if tier["unit_price"] == "0" else shown(tier["unit_price"])
+    step = PrintStep(tier.get("basis", PrintStep.UNITS))
+    has_quantity = step in _WITH_QUANTITY
     return PrintTier(
         above=Decimal(tier["above"]),
         up_to=None if tier["up_to"] is None else Decimal(tier["up_to"]),
-        quantity=Decimal(tier["quantity"]),
-        unit_price=f"{unit_price} + {shown(tier['flat_fee'])}" if has_flat_fee else unit_price,
-        amount=shown(tier["amount"]),
+        quantity=Decimal(tier["quantity"]) if has_quantity else None,
+        unit_price=_price_of(tier, step, currency=currency, language=language)
+        if has_quantity
+        else "",
+        amount=_shown(tier["amount"], currency, language),
+        step=step,
     )
+
+
+def _price_of(
+    tier: dict[str, Any], step: PrintStep, *, currency: Currency, language: Language
+) -> str:
+    if step is PrintStep.AMOUNT:  # minor units for each major one: the percentage that is
+        rate = EXACT.scaleb(Decimal(tier["unit_price"]), 2 - currency.exponent)
+        unit_price = f"{decimal(rate)}%"
+    elif tier["unit_price"] == "0":
+        unit_price = _NO_PRICE
+    else:
+        unit_price = _shown(tier["unit_price"], currency, language)
+    if step is PrintStep.PACKAGES:
+        unit_price = f"{unit_price} / {decimal(Decimal(tier['package_size']))}"
+    if tier["flat_fee"] != "0":
+        unit_price = f"{unit_price} + {_shown(tier['flat_fee'], currency, language)}"
+    return unit_price
+
+
+def _shown(minor: str, currency: Currency, language: Language) -> str:
+    with localcontext(EXACT):
+        return price(Decimal(minor).scaleb(-currency.exponent), currency, language)
 
 
 def _rate(invoice: Invoice) -> PrintRate | None:

@@ -18,9 +18,17 @@ from app.pricing.rating import Price, Rated
 Row = dict[str, Any]
 
 
-class Adjustment(StrEnum):
-    """What changed the amount after the tiers; such a row has an amount and nothing else."""
+class Step(StrEnum):
+    """What a row is about: what its quantity counts, or what else changed the amount.
 
+    Those from the discount on have an amount and nothing else.
+    """
+
+    UNITS = Basis.UNITS.value
+    PACKAGES = Basis.PACKAGES.value
+    AMOUNT = Basis.AMOUNT.value
+    EVENTS = Basis.EVENTS.value
+    EVENT_LIMITS = Basis.EVENT_LIMITS.value
     DISCOUNT = "discount"
     MAXIMUM = "maximum"
     MINIMUM = "minimum"
@@ -32,15 +40,11 @@ def working(price: Price, rated: Rated) -> list[Row]:
     return [*_free_units(price, rated), *_tiers(price, rated), *_adjustments(rated)]
 
 
-def adjustment(kind: Adjustment, amount: Decimal) -> Row:
-    return _row(ZERO, None, RatedTier(ZERO, ZERO, ZERO, amount)) | {"basis": kind.value}
-
-
 def less_billed(rows: Sequence[Row], billed: Money) -> list[Row]:
     """Take off what earlier invoices charged, if it was anything."""
     if not billed:
         return list(rows)
-    return [*rows, adjustment(Adjustment.BILLED, Decimal(-billed.minor))]
+    return [*rows, _adjustment(Step.BILLED, Decimal(-billed.minor))]
 
 
 def _free_units(price: Price, rated: Rated) -> Iterator[Row]:
@@ -64,11 +68,15 @@ def _tiers(price: Price, rated: Rated) -> Iterator[Row]:
 
 def _adjustments(rated: Rated) -> Iterator[Row]:
     if rated.discount:
-        yield adjustment(Adjustment.DISCOUNT, EXACT.minus(rated.discount))
+        yield _adjustment(Step.DISCOUNT, EXACT.minus(rated.discount))
     if rated.capped:
-        yield adjustment(Adjustment.MAXIMUM, EXACT.minus(rated.capped))
+        yield _adjustment(Step.MAXIMUM, EXACT.minus(rated.capped))
     if rated.topped_up:
-        yield adjustment(Adjustment.MINIMUM, rated.topped_up)
+        yield _adjustment(Step.MINIMUM, rated.topped_up)
+
+
+def _adjustment(step: Step, amount: Decimal) -> Row:
+    return _row(ZERO, None, RatedTier(ZERO, ZERO, ZERO, amount)) | {"basis": step.value}
 
 
 def _row(above: Decimal, up_to: Decimal | None, tier: RatedTier) -> Row:

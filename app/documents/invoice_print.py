@@ -35,24 +35,49 @@ class PrintParty:
     email: str = ""
 
 
+class PrintStep(StrEnum):
+    """What a step of a line's working is; the values are those that billing keeps."""
+
+    UNITS = "units"
+    PACKAGES = "packages"
+    AMOUNT = "amount"
+    EVENTS = "events"
+    EVENT_LIMITS = "event_limits"
+    DISCOUNT = "discount"
+    MAXIMUM = "maximum"
+    MINIMUM = "minimum"
+    BILLED = "billed"
+
+
 @dataclass(frozen=True, slots=True)
 class PrintTier:
     """What one tier of a line took: units above `above`, up to and with `up_to` (None: no end).
 
     Price and amount are text (`formats.price`): tiers are exact, and become money only once the
-    line adds them up.
+    line adds them up. Another `step` than units or an amount is named by its word instead, and
+    has no quantity where it changed the amount by itself.
     """
 
     above: Decimal
     up_to: Decimal | None
-    quantity: Decimal
+    quantity: Decimal | None
     unit_price: str
     amount: str
+    step: PrintStep = PrintStep.UNITS
+
+
+class PrintLineKind(StrEnum):
+    USAGE = "usage"
+    LATE = "late"
+    COMMITMENT = "commitment"
 
 
 @dataclass(frozen=True, slots=True)
 class PrintLine:
-    """One line of the bill. `unit_price` is text: US$0.00001, US$4.00 / 100, 2.9%, or nothing."""
+    """One line of the bill. `unit_price` is text: US$0.00001, US$4.00 / 100, 2.9%, or nothing.
+
+    `late_from` and `late_to`, exclusive, are the earlier period that a line is about.
+    """
 
     description: str
     amount: Money
@@ -61,6 +86,9 @@ class PrintLine:
     unit: str = ""
     unit_price: str = ""
     tiers: tuple[PrintTier, ...] = ()
+    kind: PrintLineKind = PrintLineKind.USAGE
+    late_from: date | None = None
+    late_to: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -13,7 +13,15 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from app.billing import collection, queries
-from app.billing.models import INVOICE, FxSnapshot, Invoice, InvoiceEvent, InvoiceLine
+from app.billing.models import (
+    INVOICE,
+    FxSnapshot,
+    Invoice,
+    InvoiceEvent,
+    InvoiceKind,
+    InvoiceLine,
+    LineKind,
+)
 from app.core.decimals import plain
 from app.core.ids import Prefix, show
 from app.core.money import Currency, Money, round_half_up
@@ -25,33 +33,26 @@ from app.ledger import queries as ledger
 from app.payments import queries as payments
 from app.payments.models import CaseReason, CaseStatus, PaymentOrder
 from app.pricing import queries as catalogue
+from app.web import line_steps
 from app.web.ledger import groups_of
+from app.web.line_steps import StepRow
 
 _EXACT_DECIMALS = 6
 
 
 @dataclass(frozen=True)
-class Tier:
-    """One step of a line's pricing: how much of it, at which price, and what that came to."""
-
-    label: str
-    quantity: str
-    unit_price: str
-    amount: str
-
-
-@dataclass(frozen=True)
 class Line:
-    """One metric of the invoice as the page shows it."""
+    """One line of the invoice as the page shows it; `late_of` is the earlier period it is about."""
 
     metric: str
     description: str
+    late_of: tuple[date, date] | None
     unit: str
     quantity: str
     events: int
     amount: Money
     is_priced: bool
-    tiers: Sequence[Tier]
+    tiers: Sequence[StepRow]
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
         "customer_id": show(Prefix.CUSTOMER, invoice.customer_id),
         "rate_card": catalogue.get_rate_card(session, version.rate_card_id),
         "rate_card_version": version.number,
-        "lines": [_line(line, invoice.currency) for line in queries.lines_of(session, invoice)],
+        "lines": [_line(line, invoice) for line in queries.lines_of(session, invoice)],
+        "is_late": invoice.kind is InvoiceKind.LATE,
         "workings": workings(invoice, invoice.fx) if invoice.fx else [],
         "fee_percent": percent(invoice.fee_bps),
         "orders": list(reversed(orders)),
@@ -215,41 +217,20 @@ def _major(minor: Fraction, currency: Currency) -> str:
     return f"{digits(Decimal(plain(shown)))}{cut}"
 
 
-def _line(line: InvoiceLine, currency: Currency) -> Line:
+def _line(line: InvoiceLine, invoice: Invoice) -> Line:
+    is_commitment = line.kind is LineKind.COMMITMENT
+    is_late = invoice.kind is InvoiceKind.LATE or line.period_from != invoice.period_from
     return Line(
         metric=line.metric_code,
-        description=line.description,
+        description=_("Minimum commitment") if is_commitment else line.description,
+        late_of=(line.period_from, line.period_to - timedelta(1)) if is_late else None,
         unit=line.unit,
-        quantity=decimal(line.quantity),
+        quantity="" if is_commitment else decimal(line.quantity),
         events=line.events,
-        amount=Money(line.amount_minor, currency),
+        amount=Money(line.amount_minor, invoice.currency),
         is_priced=line.is_priced,
-        tiers=[_tier(tier, line.unit, currency) for tier in line.tiers],
+        tiers=line_steps.steps_of(line, invoice.currency),
     )
-
-
-def _tier(tier: dict[str, Any], unit: str, currency: Currency) -> Tier:
-    above = decimal(Decimal(tier["above"]))
-    if tier["up_to"] is None:
-        bounds = _("above %(above)s", above=above) if above != "0" else _("every unit")
-    else:
-        bounds = f"{above} – {decimal(Decimal(tier['up_to']))}"
-    unit_price = _price(tier["unit_price"], currency)
-    price = f"{unit_price} / {unit}" if tier["unit_price"] != "0" else _("free")
-    if tier["flat_fee"] != "0":
-        price = f"{price} + {_price(tier['flat_fee'], currency)}"
-    quantity = decimal(Decimal(tier["quantity"]))
-    return Tier(bounds, quantity, price, _price(tier["amount"], currency))
-
-
-def _price(minor: str, currency: Currency) -> str:
-    """Write exact minor units as major units, with no fewer decimals than the currency has."""
-    sign, digits_, exponent = Decimal(minor).as_tuple()
-    major = Decimal((sign, digits_, int(exponent) - currency.exponent))
-    whole, _point, fraction = plain(major).partition(".")
-    fraction = fraction.ljust(currency.exponent, "0")
-    shown = f"{int(whole):,}.{fraction}" if fraction else f"{int(whole):,}"
-    return f"{shown} {currency}"
 
 
 def _asides(session: Session, orders: Sequence[PaymentOrder]) -> list[tuple[Money, str]]:

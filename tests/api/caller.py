@@ -15,6 +15,7 @@ from app.webhooks import emitting, endpoints, queries
 from app.webhooks.catalogue import EventType
 from tests.make import NOON, Make
 from tests.metering.dead import kept
+from tests.metering.stored import Shelf, may
 from tests.payments.builders import issue
 
 USD = {"USD": [{"metric": "tokens_input", "model": "standard", "unitPrice": "0.00025"}]}
@@ -32,6 +33,7 @@ BODIES: dict[str, Any] = {
     "create_checkout": {"channel": "wechat"},
     "move_sandbox_clock": {"now": "2027-01-02T04:00:00Z"},
     "ingest_usage_events": {"events": []},
+    "void_usage_events": {"idempotencyKeys": ["evt_abc_1234"], "reason": "Sent twice"},
 }
 """A body for every operation that takes one and is not content with `{}`."""
 
@@ -73,8 +75,10 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
     card = make.rate_card(product_id=product.id)
     version = make.rate_card_version({"currencies": {"USD": []}}, rate_card_id=card.id)
     make.rate_card_draft(version)
+    replay = make.price_replay(card)
     customer = make.customer(external_id="user_42")
     contract = make.contract(version, customer_id=customer.id)
+    measured = Shelf(session).add(metric, "1", at=may(3), customer=make.customer())
     endpoint, _ = endpoints.register(
         session,
         "https://example.com/webhooks",
@@ -92,10 +96,12 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
         "product_id": show(Prefix.PRODUCT, product.id),
         "metric_id": show(Prefix.METRIC, metric.id),
         "rate_card_id": show(Prefix.RATE_CARD, card.id),
+        "price_replay_id": show(Prefix.PRICE_REPLAY, replay.id),
         "rate_card_version_id": show(Prefix.RATE_CARD_VERSION, version.id),
         "customer_id": show(Prefix.CUSTOMER, customer.id),
         "contract_id": show(Prefix.CONTRACT, contract.id),
         "invoice_id": show(Prefix.INVOICE, invoice.id),
+        "usage_event_id": show(Prefix.USAGE_EVENT, measured.id),
         "dead_event_id": show(Prefix.DEAD_EVENT, kept(session).id),
         "webhook_endpoint_id": show(Prefix.WEBHOOK_ENDPOINT, endpoint.id),
         "webhook_delivery_id": show(Prefix.WEBHOOK_DELIVERY, delivery.id),

@@ -81,6 +81,8 @@ def test_an_invoice_shows_its_four_amounts_and_their_working(caller: Caller, inv
             "unitPrice": "0.25",
             "flatFee": "0",
             "amount": "3125",
+            "basis": "units",
+            "packageSize": None,
         }
     ]
 

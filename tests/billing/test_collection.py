@@ -14,7 +14,7 @@ from app.core.states import IllegalMove
 from app.core.text import InvalidText
 from app.customers import queries as customers
 from app.webhooks.models import WebhookEvent
-from tests.billing.make import billed, books, drafted, sold, use
+from tests.billing.make import billed, books, drafted, lines_of, sold, use
 from tests.make import NOON, Make
 from tests.pricing.races import race
 
@@ -106,9 +106,10 @@ def test_the_payload_names_the_customer_as_the_merchant_does(
 ) -> None:
     customer = customers.get_customer(session, invoice.customer_id)
 
-    assert collection.payload(invoice, customer) == {
+    assert collection.payload(invoice, customer, lines_of(session, invoice)) == {
         "invoiceId": show(Prefix.INVOICE, invoice.id),
         "number": "LUM-2026-000001",
+        "kind": "usage",
         "status": "open",
         "customerId": show(Prefix.CUSTOMER, customer.id),
         "customerExternalId": customer.external_id,
@@ -119,6 +120,19 @@ def test_the_payload_names_the_customer_as_the_merchant_does(
         "collection": {"amountMinor": 90_533, "currency": "CNY"},
         "platformFee": {"amountMinor": 2_716, "currency": "CNY"},
         "settlement": {"amountMinor": 12_262, "currency": "USD"},
+        "lines": [
+            {
+                "kind": "usage",
+                "metric": "metric_1",
+                "part": {},
+                "description": "Agent runs",
+                "periodFrom": "2026-05-01",
+                "periodTo": "2026-06-01",
+                "quantity": "12641",
+                "amount": {"amountMinor": 12_641, "currency": "USD"},
+            }
+        ],
+        "lineCount": 1,
     }
 
 

@@ -16,13 +16,14 @@ from app.api.v1.base import (
     utc,
     utc_or_none,
 )
-from app.billing import collection, queries
-from app.billing.models import FxSnapshot, Invoice, InvoiceLine, InvoiceStatus
+from app.api.v1.invoice_lines import InvoiceLineOut
+from app.billing import collection, previews, queries
+from app.billing.models import FxSnapshot, Invoice, InvoiceKind, InvoiceStatus
+from app.billing.previews import Preview
 from app.core.decimals import plain
 from app.core.errors import NotFound
 from app.core.ids import Prefix, read, show
 from app.core.language import Language
-from app.core.money import Currency, Money
 from app.customers import queries as customers
 from app.documents import store
 from app.documents.models import DocumentKind
@@ -34,6 +35,10 @@ TAG = "Invoices"
 
 class DocumentNotReady(NotFound):
     code = "document_not_ready"
+
+
+class NothingUpcoming(NotFound):
+    code = "nothing_upcoming"
 
 
 class InvoiceQuery(PageQuery, kw_only=True):
@@ -79,12 +84,16 @@ class FxOut(Out):
 class InvoiceOut(Out):
     """An invoice. A draft has no number yet, and of its amounts the subtotal so far.
 
+    One of kind `late` has usage that came late and nothing else, of a contract that has no next
+    invoice; its period is the time in which that usage came.
+
     `subtotal` is in the pricing currency, `collection` is what the customer pays, `platformFee`
     our part of it and `settlement` what you are owed.
     """
 
     id: str
     number: str | None
+    kind: InvoiceKind
     status: InvoiceStatus
     customer_id: str
     contract_id: str
@@ -108,47 +117,42 @@ class InvoiceOut(Out):
         return cls(**_fields(invoice))
 
 
-class TierOut(Out):
-    """The part of a quantity that fell in one tier; its price and amount in exact minor units."""
-
-    above: DecimalText
-    up_to: DecimalText | None
-    quantity: DecimalText
-    unit_price: DecimalText
-    flat_fee: DecimalText
-    amount: DecimalText
-
-
-class InvoiceLineOut(Out):
-    """One metric of an invoice. Usage without a price is a line of zero that is not priced."""
-
-    metric: str
-    description: str
-    unit: str
-    quantity: DecimalText
-    events: int
-    amount: Amount
-    is_priced: bool
-    tiers: list[TierOut]
-
-    @classmethod
-    def of(cls, line: InvoiceLine, currency: Currency) -> "InvoiceLineOut":
-        return cls(
-            metric=line.metric_code,
-            description=line.description,
-            unit=line.unit,
-            quantity=plain(line.quantity),
-            events=line.events,
-            amount=Amount.of(Money(line.amount_minor, currency)),
-            is_priced=line.is_priced,
-            tiers=[TierOut(**tier) for tier in line.tiers],
-        )
-
-
 class InvoiceWithLines(InvoiceOut):
     """An invoice with the working of its amount."""
 
     lines: list[InvoiceLineOut]
+
+
+class UpcomingOut(Out):
+    """What the next invoice of a contract comes to with the usage so far, at the rates of now.
+
+    Lines that are not priced are usage that will be billed at nothing unless a price takes it.
+    """
+
+    contract_id: str
+    period_from: date
+    period_to: date
+    subtotal: Amount
+    collection: Amount
+    platform_fee: Amount
+    settlement: Amount
+    unpriced: list[str]
+    lines: list[InvoiceLineOut]
+
+    @classmethod
+    def of(cls, contract_id: int, preview: Preview) -> "UpcomingOut":
+        amounts = preview.quote.amounts
+        return cls(
+            contract_id=show(Prefix.CONTRACT, contract_id),
+            period_from=preview.period_from,
+            period_to=preview.period_to,
+            subtotal=Amount.of(amounts.subtotal),
+            collection=Amount.of(amounts.collect),
+            platform_fee=Amount.of(amounts.platform_fee),
+            settlement=Amount.of(amounts.settlement),
+            unpriced=sorted({line.metric.code for line in preview.unpriced if line.metric}),
+            lines=[InvoiceLineOut.to_come(line) for line in preview.lines],
+        )
 
 
 class InvoiceList(Listing[InvoiceOut]):
@@ -192,6 +196,25 @@ def get_invoice(call: Call, invoice_id: int) -> InvoiceWithLines:
         for line in queries.lines_of(call.session, invoice)
     ]
     return InvoiceWithLines(**_fields(invoice), lines=lines)
+
+
+@API.route(
+    "GET",
+    "/contracts/<contract_id>/upcoming-invoice",
+    scope=Scope.INVOICE_READ,
+    tag=TAG,
+    returns=UpcomingOut,
+)
+def get_upcoming_invoice(call: Call, contract_id: int) -> UpcomingOut:
+    """Preview the next invoice of a contract: its usage, commitment and late usage so far.
+
+    Answers 404 `nothing_upcoming` when every period of the contract is invoiced.
+    """
+    contract = customers.get_contract(call.session, contract_id)
+    preview = previews.preview(call.session, contract, rates=runtime().rates, now=call.now)
+    if preview is None:
+        raise NothingUpcoming("every period of this contract is invoiced")
+    return UpcomingOut.of(contract_id, preview)
 
 
 @API.route(
@@ -243,6 +266,7 @@ def _fields(invoice: Invoice) -> dict[str, Any]:
     return {
         "id": show(Prefix.INVOICE, invoice.id),
         "number": invoice.number,
+        "kind": invoice.kind,
         "status": invoice.status,
         "customer_id": show(Prefix.CUSTOMER, invoice.customer_id),
         "contract_id": show(Prefix.CONTRACT, invoice.contract_id),

@@ -29,7 +29,7 @@ from app.web.price_forms import PriceForm, Spot
 from app.web.price_rows import charge_document, price_document
 from app.web.price_words import major
 
-DEFAULT_QUANTITY = "1000000"
+_QUANTITIES = ["1000", "100000", "1000000", "100000000"]
 _MAX_EVENTS = 100
 _MILLION = 1_000_000
 _DIGITS = 6
@@ -39,7 +39,7 @@ _DIGITS = 6
 class Trial:
     """What is tried, as typed: a quantity, or where events matter their amounts; dimensions."""
 
-    quantity: str = DEFAULT_QUANTITY
+    quantity: str
     amounts: str = "20 50 200"
     dimensions: Mapping[str, str] = field(default_factory=dict)
 
@@ -88,16 +88,16 @@ class Unfinished:
     hint: str
 
 
-def read_trial(form: MultiDict[str, str]) -> Trial:
-    """Read what the calculator's fields hold; a new page has its defaults."""
+def read_trial(form: MultiDict[str, str], price: Price | None) -> Trial:
+    """Read what the calculator's fields hold; a new page tries what enters every tier."""
     prefix, wish = "try-dim-", form.get("do", "")
     names = [name for name in form if name.startswith(prefix)]
     typed = {name.removeprefix(prefix): form[name].strip() for name in names}
-    default = Trial()
-    quantity = form.get("try-quantity", default.quantity).strip()
+    first = suggestions(price)[-1] if price and bounds_of(price) else _QUANTITIES[2]
+    quantity = form.get("try-quantity", first).strip()
     return Trial(
         wish.removeprefix("try:") if wish.startswith("try:") else quantity,
-        form.get("try-amounts", default.amounts).strip(),
+        form.get("try-amounts", Trial.amounts).strip(),
         {name: value for name, value in typed.items() if value},
     )
 
@@ -160,7 +160,7 @@ def suggestions(price: Price | None) -> list[str]:
     """Return quantities worth a look: within, at and beyond the bounds of the tiers."""
     bounds = bounds_of(price) if price else []
     if not bounds:
-        return ["1000", "100000", "1000000", "100000000"]
+        return _QUANTITIES
     return [plain(value) for value in (bounds[0] / 2, *bounds[:3], bounds[-1] * 2)]
 
 

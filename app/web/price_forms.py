@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from flask_babel import get_locale
+from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from app.core.errors import Invalid, Refusal
@@ -141,7 +143,8 @@ class PriceForm:
         commitment = _COMMITMENT_PATH.fullmatch(refusal.path)
         if found and found["field"]:
             self._open(found)
-            self.errors[_field_name(found["field"])] = say(refusal)
+            name = _field_name(found["field"])
+            self.errors[name] = _sentence(refusal, name)
         elif commitment:
             self.errors[f"commitment-{commitment['currency']}"] = say(refusal)
         else:
@@ -245,3 +248,23 @@ def _field_name(path: str) -> str:
         return f"tiers-{tier[1]}-{name}"
     name = re.sub(r"\[\d+\]$", "", path)
     return _FIELD_NAMES.get(name, name.replace("match.", "match-"))
+
+
+def _sentence(refusal: Refusal, name: str) -> str:
+    """Return what is wrong with a field. Other languages than English get the field's own rule."""
+    if str(get_locale()) == "en" or refusal.code not in {"invalid_price", "invalid_rate_card"}:
+        return say(refusal)
+    rules = {
+        "metric": _("Choose a metric that is active and has no other price in this currency."),
+        "model": _("This model does not fit how the metric is counted."),
+        "up_to": _("A tier must reach further than the one above it."),
+        "package_size": _("This must be above 0."),
+        "factor": _("This must be above 0."),
+        "maximum_amount": _("The maximum must not be below the minimum."),
+        "per_event_maximum": _("The maximum must not be below the minimum."),
+        "free_units": _("Beside terms per event there are no free units; use a free amount."),
+        "match": _("Name a value; no other filter of the metric may say the same."),
+        "group_by": _("Choose at most three dimensions of the metric."),
+    }
+    key = "match" if name.startswith("match") else re.sub(r"^tiers-\d+-", "", name)
+    return str(rules.get(key, say(refusal)))

@@ -60,9 +60,9 @@ def context(session: Session, prices: PriceForm, *, current: Document | None) ->
     problem, changes = _judge(session, prices, current)
     if problem and problem.is_typed and problem.at == prices.at and not prices.has_errors:
         prices.errors[problem.field] = problem.text
-    trial = read_trial(request.form)
-    result = price_calculator.calculate(prices, trial, declared, published=current)
     price = price_calculator.price_at(prices, prices.at)
+    trial = read_trial(request.form, price)
+    result = price_calculator.calculate(prices, trial, declared, published=current)
     currency = Currency(prices.row.currency)
     taken = prices.taken
     return {

@@ -92,8 +92,9 @@ def models() -> dict[str, str]:
 
 def part_label(match: Mapping[str, str | Sequence[str]]) -> str:
     """Return the words for the usage a filter takes: `model = gpt-5, o3 · region = any`."""
+    anything = _("any")
     return " · ".join(
-        f"{name} = {_('any') if values == ANY else ', '.join(values)}"
+        f"{name} = {anything if values == ANY else ', '.join(values)}"
         for name, values in match.items()
     )
 

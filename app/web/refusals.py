@@ -19,7 +19,14 @@ def say(refusal: Refusal) -> str:
 
 def _rules() -> dict[str, str]:
     return {
+        "dimension_in_use": _("A rate card prices by a dimension or value that is missing here."),
+        "draft_changed": _("Somebody saved the draft meanwhile; look at it again."),
+        "draft_outdated": _("A version was published meanwhile; look at what differs."),
         "invalid_dates": _("A contract ends after it starts, between the years 2000 and 2199."),
+        "invalid_metric": _(
+            "At most five dimensions, each with different values; different values are counted "
+            "of one of them."
+        ),
         "invalid_price": _(
             "Each tier reaches further than the one before, and the maximum is not below the "
             "minimum."
@@ -34,6 +41,8 @@ def _sentences() -> dict[str, str]:
     return {
         "clock_is_real": _("Only a sandbox has a clock of its own."),
         "clock_only_forward": _("After the first invoice the clock only moves forward."),
+        "contract_ended": _("This contract has ended."),
+        "contract_on_this_version": _("The contract is on this version already."),
         "contract_end_put_off": _("The end of a contract can be brought forward, never put off."),
         "contract_overlap": _(
             "Another contract of this customer prices the same metric in that time."
@@ -53,6 +62,7 @@ def _sentences() -> dict[str, str]:
         "line_too_large": _("A line comes to more than we bill. Look at its price."),
         "metric_built_in": _("Built-in metrics stay as they are."),
         "metric_code_taken": _("There is a metric with this code already."),
+        "no_draft": _("There is no draft any more: it was published or discarded."),
         "period_invoiced": _("An invoice covers days after this end."),
         "product_archived": _("This product is archived. Restore it first."),
         "product_code_taken": _("There is a product with this code already."),
@@ -66,6 +76,7 @@ def _sentences() -> dict[str, str]:
         "time_zone_fixed": _("Usage was counted by the days of this time zone; it stays as it is."),
         "too_many_api_keys": _("There are too many keys. Revoke one first."),
         "too_many_webhook_endpoints": _("There are too many endpoints. Delete one first."),
+        "version_of_another_product": _("Choose a version of a rate card of the same product."),
         "webhook_description_too_long": _("The description is too long."),
         "webhook_endpoint_archived": _("This endpoint was deleted."),
         "webhook_endpoint_not_active": _("This endpoint is off. Enable it first."),

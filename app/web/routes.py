@@ -12,6 +12,7 @@ from app.web import (
     admin,
     contract_versions,
     contracts,
+    customer_usage,
     customers,
     dashboard,
     developer,
@@ -107,6 +108,7 @@ ROUTES = (
         method="POST",
     ),
     Route("/merchant/customers/<customer_id>", customers.show_customer, MERCHANT, name="customer"),
+    Route("/merchant/customers/<customer_id>/costs", customer_usage.customer_costs, MERCHANT),
     Route(
         "/merchant/customers/<customer_id>",
         customers.update,

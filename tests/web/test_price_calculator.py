@@ -10,6 +10,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.core.money import Currency, Money
 from app.pricing.price_documents import parse_price
+from app.pricing.rating import Price
 from app.web import price_curves
 from app.web.price_calculator import (
     Calculation,
@@ -71,7 +72,7 @@ def test_the_shares_fill_the_bar_from_the_left() -> None:
 
 
 def test_events_are_priced_one_after_the_other() -> None:
-    found = told(form_of(PERCENTAGE), Trial(amounts="50 100 250 400"))
+    found = told(form_of(PERCENTAGE), Trial("", amounts="50 100 250 400"))
 
     assert found.total == Money(1115, Currency.USD)
     assert [line.working for line in found.lines] == ["550 × 1.3 %", "2 × 2"]
@@ -126,7 +127,7 @@ def test_usage_that_nothing_prices_is_said_to_cost_nothing() -> None:
     taken = {"match": {"model": ["o3"]}, "model": "standard", "unit_price": "900"}
     form = form_of({"metric": "a", "filters": [taken]})
 
-    found = calculate(form, Trial(dimensions={"model": "x"}), {"model": None}, published=None)
+    found = calculate(form, Trial("1", dimensions={"model": "x"}), {"model": None}, published=None)
 
     assert isinstance(found, Unfinished)
     assert "costs nothing" in found.hint
@@ -140,22 +141,28 @@ def test_what_is_no_number_is_asked_for_again(quantity: str) -> None:
 
 
 def test_unfinished_prices_are_waited_for() -> None:
-    found = calculate(PriceForm(), Trial(), {}, published=None)
+    found = calculate(PriceForm(), Trial("1"), {}, published=None)
 
     assert found == Unfinished("Complete the prices first; then this shows what they cost.")
 
 
+def price_of(document: dict[str, Any]) -> Price:
+    fields = {name: value for name, value in document.items() if name != "metric"}
+    return parse_price(fields, Currency.USD)
+
+
 def test_a_button_tries_its_quantity() -> None:
-    assert read_trial(MultiDict({"do": "try:500", "try-quantity": "7"})).quantity == "500"
-    assert read_trial(MultiDict({"try-quantity": " 1,000 "})).quantity == "1,000"
+    assert read_trial(MultiDict({"do": "try:500", "try-quantity": "7"}), None).quantity == "500"
+    assert read_trial(MultiDict({"try-quantity": " 1,000 "}), None).quantity == "1,000"
+
+
+def test_a_new_page_tries_what_enters_every_tier() -> None:
+    assert read_trial(MultiDict(), price_of(GRADUATED)).quantity == "40"
+    assert read_trial(MultiDict(), None).quantity == "1000000"
 
 
 def test_quantities_worth_a_look_lie_around_the_bounds() -> None:
-    price = parse_price(
-        {name: value for name, value in GRADUATED.items() if name != "metric"}, Currency.USD
-    )
-
-    assert suggestions(price) == ["5", "10", "20", "40"]
+    assert suggestions(price_of(GRADUATED)) == ["5", "10", "20", "40"]
 
 
 def drawn(*tiers: tuple[int | None, str]) -> price_curves.Curves:

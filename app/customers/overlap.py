@@ -1,8 +1,8 @@
 """Which metrics the contracts of a customer price, and when: no usage is billed by two of them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import select
@@ -35,6 +35,10 @@ class Holding:
         ends_later = end is None or (end > starts_on and end > first)
         return ends_later and (ends_on is None or first < ends_on)
 
+    def taking(self, metrics: Collection[str]) -> "Holding":
+        """Return what the contract holds once it is to price these metrics as well."""
+        return replace(self, metrics=self.metrics.union(metrics))
+
 
 def lock_customers(session: Session, customer_ids: Collection[int]) -> None:
     """Let no contract of these customers be made, or change its version, until the end.
@@ -51,7 +55,7 @@ def lock_customers(session: Session, customer_ids: Collection[int]) -> None:
     ).all()
 
 
-def holdings(session: Session, customer_ids: Collection[int]) -> Mapping[int, list[Holding]]:
+def holdings(session: Session, customer_ids: Collection[int]) -> dict[int, list[Holding]]:
     """Return what the contracts of these customers price, as it is now, by the customer."""
     contracts = session.scalars(
         select(Contract)

@@ -164,12 +164,14 @@ def schedule_batch(
     held = overlap.holdings(session, {contract.customer_id for contract in batch})
     refused: dict[int, Refusal] = {}
     for contract in batch:
+        of_customer = held[contract.customer_id]
         try:
-            _judge(contract, plan, held[contract.customer_id])
+            _judge(contract, plan, of_customer)
         except Refusal as refusal:
             refused[contract.id] = refusal
         else:
             _apply(session, contract, plan)
+            held[contract.customer_id] = _with_plan(of_customer, contract, plan)
     last_id = ids[-1] if len(ids) == AT_ONCE else None
     done = Scheduling(len(batch) - len(refused), refused, last_id)
     if batch:
@@ -226,6 +228,12 @@ def _judge(contract: Contract, plan: Plan, held: Iterable[Holding]) -> None:
         raise InvalidDates("no period of the contract starts on this day or later", path="on")
     others = (one for one in held if one.contract is not contract)
     overlap.refuse_shared(others, metrics, starts_on=starts_on, ends_on=contract.ends_on)
+
+
+def _with_plan(held: Iterable[Holding], contract: Contract, plan: Plan) -> list[Holding]:
+    """Return what a customer's contracts hold once this one follows the plan."""
+    metrics = plan.metrics[contract.currency]
+    return [one.taking(metrics) if one.contract is contract else one for one in held]
 
 
 def _apply(session: Session, contract: Contract, plan: Plan) -> None:

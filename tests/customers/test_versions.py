@@ -348,6 +348,28 @@ def test_all_contracts_of_a_version_go_over(
     assert entry.after["refused"] == {show(Prefix.CONTRACT, short.id): "invalid_dates"}
 
 
+def test_contracts_of_one_customer_do_not_go_over_onto_one_metric(
+    session: Session, make: Make, *, card: RateCard
+) -> None:
+    for code in ("images", "shared"):
+        make.metric(code=code)
+    old = prices("agent_runs")["currencies"] | prices("images", currency="CNY")["currencies"]
+    wider = {name: [*some, *prices("shared")["currencies"]["USD"]] for name, some in old.items()}
+    first = make.rate_card_version({"currencies": old}, rate_card_id=card.id, number=3)
+    second = make.rate_card_version({"currencies": wider}, rate_card_id=card.id, number=4)
+    dollars = june(make, first)
+    yuan = june(make, first, customer_id=dollars.customer_id, currency=Currency.CNY)
+
+    done = versions.schedule_for_version(
+        session, first.id, to_version_id=second.id, on=JULY, actor=ADA, now=NOON
+    )
+
+    assert dollars.next_version_id == second.id
+    assert {number: why.code for number, why in done.refused.items()} == {
+        yuan.id: "contract_overlap"
+    }
+
+
 def test_contracts_of_a_version_are_listed_with_those_to_come(
     session: Session, make: Make, *, contract: Contract, new: RateCardVersion
 ) -> None:

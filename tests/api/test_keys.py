@@ -19,7 +19,7 @@ from app.identity.models import Mode, Scope
 from tests.api.caller import BODIES, Caller
 from tests.api.conftest import Call, new_caller, new_merchant
 
-QUERIES = {"get_daily_usage": {"from": "2026-05-01", "to": "2026-06-01"}}
+QUERIES = {"get_usage": {"from": "2026-05-01", "to": "2026-06-01"}}
 WITH_IDS = [operation for operation in API.operations if operation.path_ids]
 UNKNOWN = f"bm_sandbox_AbCd1234.{ids.show_merchant(4711)}{'x' * 32}"
 

@@ -68,6 +68,8 @@ def _value(name: str, value: Any, currency: Currency) -> str:
         return "∞" if name == "up_to" else ""
     if isinstance(value, Mapping):
         return _document(name, value, currency)
+    if isinstance(value, list) and name == "tiers":
+        return "; ".join(_document(name, tier, currency) for tier in value)
     if isinstance(value, list):
         return ", ".join(part_label(v) if isinstance(v, Mapping) else str(v) for v in value)
     return price_words.text_of(name.removeprefix("transform."), value, currency)
@@ -102,6 +104,7 @@ def _labels() -> dict[str, str]:
         "model": _("Model"),
         "unit_price": _("Price per unit"),
         "rate": _("Rate"),
+        "tiers": _("Tiers"),
         "up_to": _("Up to"),
         "flat_fee": _("Flat fee"),
         "package_size": _("Package size"),

@@ -1,5 +1,6 @@
-// The price editor by keyboard: Enter adds a tier, arrows go from tier to tier, and what is wrong
-// is shown at its field while one types. The page works without it, by its buttons.
+// The price editor by keyboard: Enter adds a tier, arrows go from tier to tier, a new field has the
+// focus, and what is wrong is shown at its field while one types. The page works without it, by its
+// buttons.
 const form = document.getElementById("price-form");
 
 form.addEventListener("keydown", (event) => {
@@ -24,6 +25,9 @@ document.addEventListener("htmx:config:request", (event) => {
 });
 
 document.addEventListener("htmx:after:settle", () => {
+  const next = form.querySelector("[data-focus]");
+  next?.focus();
+  next?.removeAttribute("data-focus");
   const problem = form.querySelector("[data-problem]");
   for (const error of form.querySelectorAll(".error[data-live]")) clear(error);
   if (problem) show(problem.dataset.problem, problem.textContent);

@@ -117,6 +117,8 @@ def test_a_button_changes_the_rows_and_loses_nothing(browser: Browser) -> None:
     assert 'value="0.012"' in page.text
     assert 'name="tiers-2-price"' in page.text
     assert re.search(r'id="tiers-1-up_to"[^>]*autofocus', page.text)
+    swapped = browser.post(path, typed, headers=PARTIAL).text
+    assert re.search(r'id="tiers-1-up_to"[^>]*data-focus', swapped)
 
 
 def test_the_other_prices_travel_along(browser: Browser) -> None:

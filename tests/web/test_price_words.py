@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from hypothesis import HealthCheck, given, settings
 
 from app.core.money import Currency
 from app.web.price_differences import FieldChange, PriceChange, changes
 from app.web.price_words import describe, major, part_label, parts, prices_by_currency
+from tests.web.test_price_forms import contents
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +137,28 @@ def test_tiers_are_counted_from_one() -> None:
     )
 
     assert change.fields == [FieldChange("Tier 2 · Price per unit", "0.01", "0.005")]
+
+
+def test_another_model_shows_its_tiers_whole() -> None:
+    tiers = [
+        {"up_to": "1000", "unit_price": "1", "flat_fee": "0"},
+        {"up_to": None, "unit_price": "0.5", "flat_fee": "0"},
+    ]
+    after = {"metric": "a", "model": "graduated", "tiers": tiers}
+
+    (change,) = changes(content(USD=[per_unit("a", "1")]), content(USD=[after]))
+
+    assert change.fields == [
+        FieldChange("Model", "Per unit", "Graduated"),
+        FieldChange("Tiers", "", "≤ 1,000: 0.01; ≤ ∞: 0.005"),
+        FieldChange("Price per unit", "0.01", ""),
+    ]
+
+
+@given(contents, contents)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_changed_can_be_said(before: dict[str, Any], after: dict[str, Any]) -> None:
+    assert bool(changes(before, after)) == (before != after)
 
 
 def test_what_a_filter_changes_is_told_under_what_it_takes() -> None:

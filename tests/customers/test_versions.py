@@ -1,7 +1,6 @@
 """A contract goes over to other prices with a period, never inside one or onto another's."""
 
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import date
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,7 +15,8 @@ from app.core.periods import Cycle
 from app.customers import contracts, overlap, queries, versions
 from app.customers.models import Contract, ContractStatus
 from app.pricing import rate_cards
-from app.pricing.models import Metric, RateCard, RateCardVersion
+from app.pricing.models import RateCard, RateCardVersion
+from tests.customers.moving import june, prices
 from tests.make import ADA, NOON, Make
 from tests.pricing.races import race
 
@@ -24,49 +24,10 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 JULY = date(2026, 7, 1)
 
 
-def prices(*metrics: str, currency: str = "USD", unit_price: str = "2") -> dict[str, Any]:
-    return {
-        "currencies": {
-            currency: [
-                {"metric": code, "model": "standard", "unit_price": unit_price} for code in metrics
-            ]
-        }
-    }
-
-
-@pytest.fixture
-def runs(make: Make) -> Metric:
-    return make.metric(code="agent_runs")
-
-
-@pytest.fixture
-def card(make: Make, runs: Metric) -> RateCard:
-    del runs  # what the card prices
-    return make.rate_card()
-
-
-@pytest.fixture
-def old(make: Make, card: RateCard) -> RateCardVersion:
-    return make.rate_card_version(prices("agent_runs", unit_price="1"), rate_card_id=card.id)
-
-
-@pytest.fixture
-def new(make: Make, card: RateCard) -> RateCardVersion:
-    return make.rate_card_version(prices("agent_runs"), rate_card_id=card.id, number=2)
-
-
 @pytest.fixture
 def contract(make: Make, old: RateCardVersion) -> Contract:
     """Return a contract whose open period is June."""
     return june(make, old)
-
-
-def june(make: Make, version: RateCardVersion, **columns: Any) -> Contract:
-    opened = {
-        "next_period_at": datetime(2026, 5, 31, 16, tzinfo=UTC),
-        "due_at": datetime(2026, 6, 30, 16, tzinfo=UTC),
-    }
-    return make.contract(version, **(opened | columns))
 
 
 def schedule(
@@ -324,50 +285,6 @@ def test_the_first_day_of_a_version_is_known_before(
     contract: Contract, on: date, first: date
 ) -> None:
     assert versions.begins_on(contract, on, zone=SHANGHAI, now=NOON) == first
-
-
-def test_all_contracts_of_a_version_go_over(
-    session: Session, make: Make, *, old: RateCardVersion, new: RateCardVersion
-) -> None:
-    going = [june(make, old) for _ in range(3)]
-    short = june(make, old, ends_on=JULY)
-    ended = june(make, old, status=ContractStatus.ENDED)
-
-    done = versions.schedule_for_version(
-        session, old.id, to_version_id=new.id, on=JULY, actor=ADA, now=NOON
-    )
-
-    assert (done.scheduled, done.is_queued, done.last_id) == (3, False, None)
-    assert [(number, why.code) for number, why in done.refused.items()] == [
-        (short.id, "invalid_dates")
-    ]
-    assert {row.next_version_id for row in going} == {new.id}
-    assert (short.next_version_id, ended.next_version_id) == (None, None)
-    (entry,) = list_entries(session, subject=show(Prefix.RATE_CARD_VERSION, old.id)).rows
-    assert entry.after["scheduled"] == 3
-    assert entry.after["refused"] == {show(Prefix.CONTRACT, short.id): "invalid_dates"}
-
-
-def test_contracts_of_one_customer_do_not_go_over_onto_one_metric(
-    session: Session, make: Make, *, card: RateCard
-) -> None:
-    for code in ("images", "shared"):
-        make.metric(code=code)
-    old = prices("agent_runs")["currencies"] | prices("images", currency="CNY")["currencies"]
-    wider = {name: [*some, *prices("shared")["currencies"]["USD"]] for name, some in old.items()}
-    first = make.rate_card_version({"currencies": old}, rate_card_id=card.id, number=3)
-    second = make.rate_card_version({"currencies": wider}, rate_card_id=card.id, number=4)
-    dollars = june(make, first)
-    yuan = june(make, first, customer_id=dollars.customer_id, currency=Currency.CNY)
-
-    done = versions.schedule_for_version(
-        session, first.id, to_version_id=second.id, on=JULY, actor=ADA, now=NOON
-    )
-
-    assert dollars.next_version_id == second.id
-    assert {number: why.code for number, why in done.refused.items()} == {
-        yuan.id: "contract_overlap"
-    }
 
 
 def test_contracts_of_a_version_are_listed_with_those_to_come(

@@ -3,9 +3,15 @@
 import re
 
 import pytest
+from sqlalchemy import Engine
 
+from app.audit.models import ActorKind
+from app.audit.queries import list_entries
+from app.core.db import begin
+from app.core.ids import Prefix, show
 from app.web.access import Access
 from app.web.routes import ROUTES, Route
+from tests.make import Make
 from tests.web.conftest import Browser
 
 GUARDED = [route for route in ROUTES if route.access is not Access.PUBLIC]
@@ -55,3 +61,24 @@ def test_a_form_from_elsewhere_changes_nothing(browser: Browser, route: Route) -
     answer = browser.post(path_of(route), {"csrf_token": "made up"})
 
     assert answer.status_code == 400
+
+
+def test_what_is_done_in_the_browser_is_done_by_who_signed_in(
+    browser: Browser, engine: Engine
+) -> None:
+    with begin(engine, browser.merchant_id) as session:
+        make = Make(session)
+        make.metric(code="calls")
+        content = make.priced_at(make.metric(code="runs"), "1").content
+        metered = {"metric": "calls", "model": "standard", "unit_price": "1"}
+        card = make.rate_card()
+        version = make.rate_card_version({"currencies": {"USD": [metered]}}, rate_card_id=card.id)
+        make.rate_card_draft(version, content=content)
+    card_id = show(Prefix.RATE_CARD, card.id)
+
+    browser.post(f"/merchant/rate-cards/{card_id}/draft/publish")
+
+    with begin(engine, browser.merchant_id) as session:
+        (entry,) = list_entries(session, subject=card_id).rows
+    assert (entry.actor_kind, entry.action) == (ActorKind.USER, "rate_card.publish")
+    assert entry.actor_name.endswith("@lumen.example")

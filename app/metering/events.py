@@ -17,6 +17,8 @@ DIMENSIONS = 20
 DIMENSION_NAME_LENGTH = 64
 DIMENSION_VALUE_LENGTH = 256
 _WHOLE_LIMIT = 1 << 63
+_PLAIN_QUANTITY = re.compile(r"[1-9][0-9]{0,17}", re.ASCII).fullmatch
+"""What most quantities are: right at first sight."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Dimensions = Mapping[str, str | int]
@@ -93,29 +95,53 @@ class InvalidDimensions(Invalid):
     code = "invalid_dimensions"
 
 
-def check_form(event: ReceivedEvent, seen: set[tuple[str, str | int]]) -> None:
+class Seen:
+    """What was found right in a batch so far: names and dimensions repeat from event to event."""
+
+    def __init__(self) -> None:
+        self.customers: set[str] = set()
+        self.metrics: set[str] = set()
+        self.dimensions: set[tuple[str, str | int]] = set()
+
+
+def check_form(event: ReceivedEvent, seen: Seen) -> None:
     """Refuse an event that is wrong in itself, whatever the merchant's state.
 
-    Dimensions repeat from event to event: those in `seen` are known to be right, and those of
-    this event are added. Raises InvalidKey, InvalidText, InvalidDecimal, NegativeQuantity and
-    InvalidDimensions, each naming the field.
+    What is in `seen` is known to be right, and what is right of this event is added. Raises
+    InvalidKey, InvalidText, InvalidDecimal, NegativeQuantity and InvalidDimensions, each naming
+    the field.
     """
     _check_key(event.idempotency_key, path="idempotency_key")
-    _check_name(event.customer_external_id, path="customer_external_id")
-    _check_name(event.metric, path="metric")
-    parse_quantity(event.quantity, path="quantity")
+    if event.customer_external_id not in seen.customers:
+        _check_name(event.customer_external_id, path="customer_external_id")
+        seen.customers.add(event.customer_external_id)
+    if event.metric not in seen.metrics:
+        _check_name(event.metric, path="metric")
+        seen.metrics.add(event.metric)
+    quantity = event.quantity
+    if type(quantity) is int or not _PLAIN_QUANTITY(str(quantity)):
+        _check_quantity(quantity, is_correction=event.corrects is not None)
     if event.corrects is not None:
         _check_key(event.corrects, path="corrects")
-    elif str(event.quantity).startswith("-"):
-        message = "may be negative only in an event that `corrects` another"
-        raise NegativeQuantity(message, path="quantity")
     dimensions = event.dimensions
     if dimensions:
         if len(dimensions) > DIMENSIONS:
             raise InvalidDimensions(f"must be at most {DIMENSIONS}", path="dimensions")
-        if not seen.issuperset(dimensions.items()):
+        if not seen.dimensions.issuperset(dimensions.items()):
             _check_dimensions(dimensions)
-            seen.update(dimensions.items())
+            seen.dimensions.update(dimensions.items())
+
+
+def is_negative(quantity: str | int) -> bool:
+    """Tell whether a quantity has a sign, `-0` included."""
+    return str(quantity).startswith("-")
+
+
+def _check_quantity(quantity: str | int, *, is_correction: bool) -> None:
+    parse_quantity(quantity, path="quantity")
+    if is_negative(quantity) and not is_correction:
+        message = "may be negative only in an event that `corrects` another"
+        raise NegativeQuantity(message, path="quantity")
 
 
 def _check_key(key: str, *, path: str) -> None:

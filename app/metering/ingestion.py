@@ -13,15 +13,16 @@ from zoneinfo import ZoneInfo
 from app.core.db import Work
 from app.core.errors import Invalid
 from app.core.periods import local_date
-from app.metering import dead_letters, matching, storing
+from app.metering import dead_letters, storing
 from app.metering.events import (
     InvalidEvent,
     ItemResult,
     Outcome,
     ReceivedEvent,
+    Seen,
     check_form,
 )
-from app.metering.matching import Names, Window
+from app.metering.matching import Names, Place, Window, match, unfounded_corrections
 from app.metering.models import OTHER_SERIES
 from app.metering.series import combination, find_series
 from app.metering.storing import Placed
@@ -108,14 +109,14 @@ def store(
         zone=merchant.zone,
     )
     window = Window(now - timedelta(days=merchant.late_window_days), now + CLOCK_SKEW)
-    refusals |= _refuse_unplaced(session, formed, names, window=window)
+    places, unplaced = _match(session, formed, names, window=window)
+    refusals |= unplaced
     first: dict[str, int] = {}
-    for index, event in formed.items():
-        if index not in refusals:
-            first.setdefault(event.idempotency_key, index)
-    placed = _place(session, [formed[index] for index in first.values()], names)
-    fresh = storing.insert(session, placed, names, zone=merchant.zone)
-    late = [each for each in placed if each.is_late and each.event.idempotency_key in fresh]
+    for index in places:
+        first.setdefault(formed[index].idempotency_key, index)
+    placed = _place(session, [(formed[index], places[index]) for index in first.values()])
+    fresh = storing.insert(session, placed, zone=merchant.zone)
+    late = [each for each in placed if each.billed_by and each.event.idempotency_key in fresh]
     _note_late(session, late, zone=ZoneInfo(merchant.zone))
 
     results = [_ACCEPTED] * len(events)
@@ -135,7 +136,7 @@ def _check_forms(
     """Part the events that are right in themselves from the answers to the others."""
     formed: dict[int, ReceivedEvent] = {}
     refusals: dict[int, ItemResult] = {}
-    seen: set[tuple[str, str | int]] = set()
+    seen = Seen()
     for index, event in enumerate(events):
         if isinstance(event, InvalidEvent):
             refusals[index] = ItemResult(Outcome.INVALID, event.code, event.message, event.path)
@@ -149,44 +150,47 @@ def _check_forms(
     return formed, refusals
 
 
-def _refuse_unplaced(
+def _match(
     session: Work, formed: Mapping[int, ReceivedEvent], names: Names, *, window: Window
-) -> dict[int, ItemResult]:
-    """Answer for the events that find no place, and for corrections of what is not there."""
+) -> tuple[dict[int, Place], dict[int, ItemResult]]:
+    """Part the events that find their place from the answers to those that do not."""
+    places: dict[int, Place] = {}
     refusals: dict[int, ItemResult] = {}
-    placeable: dict[int, ReceivedEvent] = {}
+    targets: set[str] = set()
     for index, event in formed.items():
-        refusal = matching.refuse(event, names, window)
-        if refusal is None:
-            placeable[index] = event
-        else:
-            refusals[index] = refusal
-    targets = {event.corrects for event in placeable.values() if event.corrects is not None}
+        found = match(event, names, window)
+        if isinstance(found, ItemResult):
+            refusals[index] = found
+            continue
+        places[index] = found
+        if event.corrects is not None:
+            targets.add(event.corrects)
     if targets:
         owners = storing.find_owners(session, targets)
-        unfounded = matching.unfounded_corrections(placeable, names, owners)
-        refusals |= dict.fromkeys(unfounded, _CORRECTS_UNKNOWN)
-    return refusals
+        for index in unfounded_corrections(formed, places, owners):
+            del places[index]
+            refusals[index] = _CORRECTS_UNKNOWN
+    return places, refusals
 
 
-def _place(session: Work, events: Sequence[ReceivedEvent], names: Names) -> list[Placed]:
+def _place(session: Work, wanted: Sequence[tuple[ReceivedEvent, Place]]) -> list[Placed]:
     """Find the series of each event, and the contracts that have invoiced its time already.
 
     The contracts of past periods are locked and read again: what none of them has invoiced by
     now is in time for the invoice that is being finalised.
     """
-    past = [matching.past_contracts(event, names) for event in events]
-    doubtful = {contract_id for ids in past for contract_id in ids}
+    doubtful = {contract_id for _, place in wanted for contract_id in place.past}
     billed = storing.lock_contracts(session, doubtful) if doubtful else {}
-    wanted = [combination(names.metrics[event.metric], event.dimensions) for event in events]
-    series = find_series(session, {each for each in wanted if each is not None})
+    combinations = [combination(place.metric, event.dimensions) for event, place in wanted]
+    series = find_series(session, {each for each in combinations if each is not None})
     return [
         Placed(
             event,
-            series_id=OTHER_SERIES if each is None else series[each],
-            billed_by=[id_ for id_ in ids if _is_billed(event, billed[id_])],
+            place,
+            OTHER_SERIES if each is None else series[each],
+            tuple([id_ for id_ in place.past if _is_billed(event, billed[id_])]),
         )
-        for event, each, ids in zip(events, wanted, past, strict=True)
+        for (event, place), each in zip(wanted, combinations, strict=True)
     ]
 
 

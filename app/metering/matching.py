@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from app.metering.events import ItemResult, Outcome, ReceivedEvent
+from app.metering.events import ItemResult, Outcome, ReceivedEvent, is_negative
 
 TOO_OLD = ItemResult(
     Outcome.INVALID, "event_too_old", "happened before the late window", "occurred_at"
@@ -32,6 +32,9 @@ NEGATIVE = ItemResult(
 )
 
 
+NO_CONTRACTS: tuple[int, ...] = ()
+
+
 class KnownContract(NamedTuple):
     """When a contract is in force, end exclusive, and from where on it is not invoiced yet.
 
@@ -42,13 +45,6 @@ class KnownContract(NamedTuple):
     start_at: datetime
     end_at: datetime | None
     open_from: datetime | None
-
-    def covers(self, moment: datetime) -> bool:
-        return self.start_at <= moment and (self.end_at is None or moment < self.end_at)
-
-    def is_past(self, moment: datetime) -> bool:
-        """Tell whether the period of a moment that it covers has been drafted or invoiced."""
-        return self.open_from is None or moment < self.open_from
 
 
 class KnownCustomer(NamedTuple):
@@ -72,9 +68,18 @@ class Names(NamedTuple):
     customers: Mapping[str, KnownCustomer]
     metrics: Mapping[str, KnownMetric]
 
-    def place(self, event: ReceivedEvent) -> tuple[int, int]:
-        """Return the ids of an event's customer and metric, which are there."""
-        return self.customers[event.customer_external_id].id, self.metrics[event.metric].id
+
+class Place(NamedTuple):
+    """What an event is for. `past` are the contracts that have drafted or invoiced its period."""
+
+    customer_id: int
+    metric: KnownMetric
+    past: tuple[int, ...]
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        """The ids of the customer and the metric."""
+        return self.customer_id, self.metric.id
 
 
 class Window(NamedTuple):
@@ -84,8 +89,8 @@ class Window(NamedTuple):
     newest: datetime
 
 
-def refuse(event: ReceivedEvent, names: Names, window: Window) -> ItemResult | None:
-    """Return why the event finds no place, or None when it finds one."""
+def match(event: ReceivedEvent, names: Names, window: Window) -> Place | ItemResult:
+    """Return what the event is for, or why it finds no place."""
     happened = event.occurred_at
     if not window.oldest <= happened <= window.newest:
         return TOO_OLD if happened < window.oldest else IN_FUTURE
@@ -95,44 +100,44 @@ def refuse(event: ReceivedEvent, names: Names, window: Window) -> ItemResult | N
     metric = names.metrics.get(event.metric)
     if metric is None or not metric.is_active:
         return UNKNOWN_METRIC
-    if not any(contract.covers(happened) for contract in customer.contracts):
+    is_covered, past = False, NO_CONTRACTS
+    for contract_id, start_at, end_at, open_from in customer.contracts:
+        if start_at <= happened and (end_at is None or happened < end_at):
+            is_covered = True
+            if open_from is None or happened < open_from:
+                past = (*past, contract_id)
+    if not is_covered:
         return NO_CONTRACT
-    if not metric.adds_up and str(event.quantity).startswith("-"):
+    if not metric.adds_up and is_negative(event.quantity):
         return NEGATIVE
-    return None
-
-
-def past_contracts(event: ReceivedEvent, names: Names) -> list[int]:
-    """Return the contracts that cover the event and have drafted or invoiced its period."""
-    happened = event.occurred_at
-    return [
-        contract.id
-        for contract in names.customers[event.customer_external_id].contracts
-        if contract.covers(happened) and contract.is_past(happened)
-    ]
+    return Place(customer.id, metric, past)
 
 
 def unfounded_corrections(
     events: Mapping[int, ReceivedEvent],
-    names: Names,
+    places: Mapping[int, Place],
     owners: Mapping[str, tuple[int, int]],
 ) -> set[int]:
-    """Return which of the events correct something that is not there.
+    """Return which of the placed events correct something that is not there.
 
     `owners` are the customer and metric of the keys that are stored; keys that come in the same
     batch are there too, in whatever order, unless they hang on a correction that is unfounded.
     """
     known = dict(owners)
-    waiting: dict[int, tuple[str, str, tuple[int, int]]] = {}
-    for index, event in events.items():
+    waiting: dict[int, ReceivedEvent] = {}
+    for index, place in places.items():
+        event = events[index]
         if event.corrects is None:
-            known.setdefault(event.idempotency_key, names.place(event))
+            known.setdefault(event.idempotency_key, place.owner)
         else:
-            waiting[index] = event.idempotency_key, event.corrects, names.place(event)
+            waiting[index] = event
     while True:
-        founded = [i for i, (_, target, place) in waiting.items() if known.get(target) == place]
+        founded = [
+            index
+            for index, event in waiting.items()
+            if known.get(event.corrects or "") == places[index].owner
+        ]
         if not founded:
             return set(waiting)
         for index in founded:
-            key, _, place = waiting.pop(index)
-            known.setdefault(key, place)
+            known.setdefault(waiting.pop(index).idempotency_key, places[index].owner)

@@ -7,8 +7,7 @@ new goes to the other series, which tells no dimensions apart (`docs/decisions/0
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from app.core.db import Work, merchant_of, run_sql
 from app.metering.events import Dimensions, text_of
@@ -55,24 +54,8 @@ ON CONFLICT DO NOTHING
 """  # noqa: S608  # a constant of this module
 
 
-class Combination(NamedTuple):
-    """The values an event has for its metric's declared names, as texts."""
-
-    metric_id: int
-    names: tuple[str, ...]
-    values: tuple[tuple[str, str], ...]
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of the canonical JSON of names and values, in hex."""
-        canonical = json.dumps(
-            [self.names, dict(self.values)],
-            ensure_ascii=False,
-            separators=(",", ":"),
-            sort_keys=True,
-        )
-        return hashlib.sha256(canonical.encode()).hexdigest()
-
+Combination = tuple[int, tuple[str, ...], tuple[str | None, ...]]
+"""A metric's id, its declared names, and an event's values for them, as texts; None for none."""
 
 _remembered: dict[tuple[int, Combination], int] = {}
 
@@ -82,8 +65,9 @@ def combination(metric: KnownMetric, dimensions: Dimensions | None) -> Combinati
     if not metric.names:
         return None
     given = dimensions or {}
-    values = tuple([(name, text_of(given[name])) for name in metric.names if name in given])
-    return Combination(metric.id, metric.names, values)
+    values = [given.get(name) for name in metric.names]
+    texts_ = [v if v is None or type(v) is str else text_of(v) for v in values]
+    return metric.id, metric.names, tuple(texts_)
 
 
 def find_series(session: Work, wanted: Iterable[Combination]) -> Mapping[Combination, int]:
@@ -124,12 +108,24 @@ def _read(session: Work, wanted: Collection[Combination]) -> dict[Combination, i
 
 
 def _columns(session: Work, wanted: Iterable[Combination]) -> dict[str, object]:
-    ordered = list(wanted)
+    metrics, names, values = zip(*wanted, strict=True)
+    said = [_said(*pair) for pair in zip(names, values, strict=True)]
     return {
         "merchant": merchant_of(session),
-        "metrics": plain([str(each.metric_id) for each in ordered]),
-        "digests": texts([each.digest for each in ordered]),
-        "names": json.dumps([each.names for each in ordered], ensure_ascii=False),
-        "dimensions": json.dumps([dict(each.values) for each in ordered], ensure_ascii=False),
+        "metrics": plain(map(str, metrics)),
+        "digests": texts(map(_digest, names, said)),
+        "names": json.dumps(names, ensure_ascii=False),
+        "dimensions": json.dumps(said, ensure_ascii=False),
         "largest": LARGEST,
     }
+
+
+def _said(names: Iterable[str], values: Iterable[str | None]) -> dict[str, str]:
+    pairs = zip(names, values, strict=True)
+    return {name: value for name, value in pairs if value is not None}
+
+
+def _digest(names: Sequence[str], said: Mapping[str, str]) -> str:
+    """Return the SHA-256 of the canonical JSON of both, in hex."""
+    canonical = json.dumps([names, said], ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -3,21 +3,19 @@
 Columns travel as array literals. No object of the ORM is made here.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 from typing import NamedTuple
 
+import msgspec
+
 from app.core.db import Work, merchant_of, run_sql
 from app.metering.events import Outcome, ReceivedEvent
 from app.metering.literals import plain, texts
-from app.metering.matching import KnownContract, KnownCustomer, KnownMetric, Names
+from app.metering.matching import KnownContract, KnownCustomer, KnownMetric, Names, Place
 from app.pricing.models import Aggregation
-
-_NOBODY = 0
-"""An id no row has: what an unknown name stands for when contents are compared."""
 
 _NAMES = """
 SELECT 'customer', external_id, id, status = 'active',
@@ -135,15 +133,12 @@ VALUES (%(merchant)s, %(duplicate)s, %(conflict)s, %(late)s, %(unmatched)s, %(in
 
 
 class Placed(NamedTuple):
-    """An event that found its place: what it counts for, and the contracts that billed its time."""
+    """An event that found its place: its series, and the contracts that have billed its time."""
 
     event: ReceivedEvent
+    place: Place
     series_id: int
-    billed_by: Sequence[int]
-
-    @property
-    def is_late(self) -> bool:
-        return bool(self.billed_by)
+    billed_by: tuple[int, ...]
 
 
 def find_names(
@@ -176,7 +171,7 @@ def find_names(
     return Names(found, known)
 
 
-def insert(session: Work, placed: Sequence[Placed], names: Names, *, zone: str) -> set[str]:
+def insert(session: Work, placed: Sequence[Placed], *, zone: str) -> set[str]:
     """Insert the events whose key is not there yet, roll them up, and return their keys.
 
     No two events may have the same key. `zone` says on which local day an event falls. Locks
@@ -184,15 +179,16 @@ def insert(session: Work, placed: Sequence[Placed], names: Names, *, zone: str) 
     """
     if not placed:
         return set()
-    events = [each.event for each in placed]
-    parameters = _columns(session, events, names) | {
+    parameters = _columns(session, [each.event for each in placed]) | {
+        "customers": plain([str(each.place.customer_id) for each in placed]),
+        "metrics": plain([str(each.place.metric.id) for each in placed]),
         "series": plain([str(each.series_id) for each in placed]),
-        "late": plain(["t" if each.is_late else "f" for each in placed]),
+        "late": plain(["t" if each.billed_by else "f" for each in placed]),
         "zone": zone,
         "size": len(placed),
     }
     ((fresh,),) = run_sql(session, _INSERT, parameters)
-    return {event.idempotency_key for event in events} if fresh is None else set(fresh)
+    return {each.event.idempotency_key for each in placed} if fresh is None else set(fresh)
 
 
 def compare(session: Work, events: Collection[ReceivedEvent], names: Names) -> dict[int, bool]:
@@ -202,7 +198,12 @@ def compare(session: Work, events: Collection[ReceivedEvent], names: Names) -> d
     """
     if not events:
         return {}
-    rows = run_sql(session, _COMPARE, _columns(session, events, names))
+    customers, metrics = names
+    parameters = _columns(session, events) | {
+        "customers": plain([_id(customers.get(e.customer_external_id)) for e in events]),
+        "metrics": plain([_id(metrics.get(event.metric)) for event in events]),
+    }
+    rows = run_sql(session, _COMPARE, parameters)
     return {position: bool(is_same) for position, is_same in rows}
 
 
@@ -242,22 +243,19 @@ def tally(session: Work, counts: Mapping[Outcome, int]) -> None:
     run_sql(session, _TALLY, {"merchant": merchant_of(session)} | by_outcome)
 
 
-def _columns(
-    session: Work, events: Collection[ReceivedEvent], names: Names
-) -> dict[str, str | int]:
-    customers = {name: str(known.id) for name, known in names.customers.items()}
-    metrics = {name: str(known.id) for name, known in names.metrics.items()}
-    nobody = str(_NOBODY)
+def _id(known: KnownCustomer | KnownMetric | None) -> str:
+    """Return the id behind a name; an unknown one stands for nobody when contents are compared."""
+    return "0" if known is None else str(known.id)
+
+
+def _columns(session: Work, events: Collection[ReceivedEvent]) -> dict[str, object]:
+    dimensions = [event.dimensions or {} for event in events]
     return {
         "merchant": merchant_of(session),
         "keys": texts([event.idempotency_key for event in events]),
-        "customers": plain([customers.get(e.customer_external_id, nobody) for e in events]),
-        "metrics": plain([metrics.get(event.metric, nobody) for event in events]),
         "occurred": plain([event.occurred_at.isoformat() for event in events]),
         "quantities": plain([str(event.quantity) for event in events]),
-        "dimensions": json.dumps(
-            [event.dimensions or {} for event in events], ensure_ascii=False, check_circular=False
-        ),
+        "dimensions": msgspec.json.encode(dimensions).decode(),
         "corrects": _texts_or_null([event.corrects for event in events]),
     }
 

@@ -18,8 +18,8 @@ from app.pricing import queries as catalogue
 from app.pricing.models import Metric, RateCardVersion
 from app.pricing.parts import part_of
 
-RECENT = timedelta(days=7)
-"""How far back usage is looked at: what was used before is on an invoice, or soon will be."""
+RECENT = timedelta(days=30)
+"""How far back usage is looked at: what was used before is on an invoice by now."""
 
 
 @dataclass(frozen=True, slots=True)

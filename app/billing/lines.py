@@ -15,7 +15,7 @@ from app.billing import measuring, proration
 from app.billing.amounts import sum_lines
 from app.billing.models import LineKind
 from app.billing.scopes import Scope
-from app.billing.working import Row, working
+from app.billing.working import Row, missing_to, working
 from app.core.decimals import plain
 from app.core.errors import Conflict
 from app.core.money import Money
@@ -132,9 +132,10 @@ def commitment(scope: Scope, lines: Iterable[Line]) -> Iterator[Line]:
     """Yield what the lines miss to the commitment of the scope, if they miss anything."""
     if scope.terms.commitment is None:
         return
-    billed = sum_lines((line.amount for line in lines), scope.currency)
-    due = Fraction(scope.terms.commitment) * Fraction(scope.days, scope.whole_days)
-    missing = proration.true_up(Money.rounded(due, scope.currency), billed)
+    used = sum_lines((line.amount for line in lines), scope.currency)
+    share = Fraction(scope.days, scope.whole_days)
+    committed = Money.rounded(Fraction(scope.terms.commitment) * share, scope.currency)
+    missing = proration.true_up(committed, used)
     if missing:
         yield Line(
             kind=LineKind.COMMITMENT,
@@ -143,7 +144,7 @@ def commitment(scope: Scope, lines: Iterable[Line]) -> Iterator[Line]:
             description="Minimum commitment",
             usage=NO_USAGE,
             amount=missing,
-            tiers=[],
+            tiers=missing_to(committed, used),
             first_day=scope.first_day,
             end_day=scope.end_day,
         )

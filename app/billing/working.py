@@ -32,12 +32,22 @@ class Step(StrEnum):
     DISCOUNT = "discount"
     MAXIMUM = "maximum"
     MINIMUM = "minimum"
+    COMMITTED = "committed"
+    USED = "used"  # what the usage of the period came to, against a commitment
     BILLED = "billed"  # what earlier invoices charged for the same usage
 
 
 def working(price: Price, rated: Rated) -> list[Row]:
     """Write how `rated` came about: free units, tiers, discount, maximum or minimum."""
     return [*_free_units(price, rated), *_tiers(price, rated), *_adjustments(rated)]
+
+
+def missing_to(committed: Money, used: Money) -> list[Row]:
+    """Write what is missing to a commitment."""
+    return [
+        _adjustment(Step.COMMITTED, Decimal(committed.minor)),
+        _adjustment(Step.USED, Decimal(-used.minor)),
+    ]
 
 
 def less_billed(rows: Sequence[Row], billed: Money) -> list[Row]:

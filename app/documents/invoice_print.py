@@ -46,6 +46,8 @@ class PrintStep(StrEnum):
     DISCOUNT = "discount"
     MAXIMUM = "maximum"
     MINIMUM = "minimum"
+    COMMITTED = "committed"
+    USED = "used"
     BILLED = "billed"
 
 

@@ -53,6 +53,8 @@ def _change(step: Step) -> str:
         Step.DISCOUNT: _("discount"),
         Step.MAXIMUM: _("held to the maximum"),
         Step.MINIMUM: _("raised to the minimum"),
+        Step.COMMITTED: _("committed for the period"),
+        Step.USED: _("used"),
         Step.BILLED: _("billed before"),
     }
     return str(words[step])

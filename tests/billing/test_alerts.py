@@ -55,7 +55,7 @@ def test_what_another_contract_prices_is_not_told(session: Session, make: Make) 
 
 def test_usage_of_long_ago_is_not_told(session: Session, make: Make) -> None:
     sale, stray = sold(make), make.metric()
-    use(session, Sold(stray, sale.contract), "9", on=date(2026, 5, 20))
+    use(session, Sold(stray, sale.contract), "9", on=date(2026, 5, 1))
 
     assert told(session) == []
 

@@ -32,6 +32,10 @@ def test_what_is_missing_is_a_line(session: Session, make: Make) -> None:
         (LineKind.COMMITMENT, None, 800),
     ]
     assert invoice.subtotal == usd(1000)
+    assert [(tier["basis"], tier["amount"]) for tier in lines[1].tiers] == [
+        ("committed", "1000"),
+        ("used", "-200"),
+    ]
 
 
 def test_a_commitment_that_was_reached_has_no_line(session: Session, make: Make) -> None:

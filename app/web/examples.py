@@ -47,11 +47,13 @@ _VALUES: Mapping[str, Any] = {
     "actorName": "ada@example.com",
     "against": f"rcv_{_ID}",
     "amountMinor": 12262,
+    "basis": "units",
     "book": "P",
     "checkoutUrl": "https://pay.example.com/pay/…",
     "code": "chat_api",
     "commitments": {_USD: "100000"},
     "collection": {"amountMinor": 90533, "currency": _CNY},
+    "currencies": {_USD: [{"metric": "agent_runs", "model": "standard", "unitPrice": "1"}]},
     "currency": _USD,
     "customerExternalId": "user_42",
     "day": "2026-05-25",
@@ -84,6 +86,7 @@ _VALUES: Mapping[str, Any] = {
     "nextCursor": None,
     "nextRateCardVersionId": None,
     "nextVersionOn": None,
+    "packageSize": None,
     "paidAt": None,
     "path": "",
     "periodFrom": "2026-05-01",
@@ -105,11 +108,12 @@ _VALUES: Mapping[str, Any] = {
     "unit": "token",
     "unitPrice": "0.00025",
     "upTo": None,
+    "updatedBy": "ada@example.com",
     "url": "https://example.com/webhooks",
     "voidReason": None,
     "voidedAt": None,
 }
-_MOMENTS = frozenset({"asOf", "now", "openPeriodFrom", "openPeriodTo", "realNow"})
+_MOMENTS = frozenset({"asOf", "at", "now", "openPeriodFrom", "openPeriodTo", "realNow"})
 _TEXTS = {"above": "0", "amount": "3.125", "number": "LUM-2026-000001"}
 """Values of names that elsewhere are numbers or objects."""
 _LIKELY = (
@@ -120,6 +124,7 @@ _LIKELY = (
     "standard",
     "monthly_calendar",
     "invoice.paid",
+    "user",
 )
 
 

@@ -305,7 +305,7 @@ def test_a_dry_run_prices_what_is_sent_along(caller: Caller) -> None:
     # A thousand at 4 cents, 200 at 3.5 and the fee of 500 on entering.
     assert gpt["amount"] == {"amountMinor": 5200, "currency": "USD"}
     assert gpt["match"] == {"model": ["gpt-5", "gpt-5-mini"], "region": "*"}
-    assert [step["amount"] for step in gpt["steps"]] == ["4000", "1200"]
+    assert [tier["amount"] for tier in gpt["tiers"]] == ["4000", "1200"]
     # 1500 thousands at 0.00025 cents.
     assert (others["amount"]["amountMinor"], others["group"]) == (0, {"region": "cn"})
     # Three of the four are free; 2.9 % of 100.00 and 30 are 320.

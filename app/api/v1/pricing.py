@@ -8,6 +8,7 @@ import msgspec
 from app.api.operations import Call
 from app.api.reading import InvalidBody
 from app.api.v1.base import API, Amount, DecimalText, In, Out
+from app.api.v1.invoice_lines import SignedDecimal, TierOut
 from app.api.v1.prices import Commitments, ContentIn, Prices
 from app.billing.lines import MAX_LINE, LineTooLarge, all_metrics
 from app.billing.working import working
@@ -53,23 +54,6 @@ class DryRunIn(In):
     commitments: Commitments = msgspec.field(default_factory=dict)
 
 
-class StepOut(Out):
-    """One step of the way to an amount: a tier, or what changed the amount after all tiers.
-
-    `amount` is `quantity` × `unitPrice` + `flatFee`, in exact minor units; of a discount, a
-    maximum or a minimum it is all there is. `basis` says what the quantity counts.
-    """
-
-    above: DecimalText
-    up_to: DecimalText | None
-    quantity: DecimalText
-    unit_price: DecimalText
-    flat_fee: DecimalText
-    amount: Annotated[str, msgspec.Meta(description="An exact decimal; a credit is below zero.")]
-    basis: str = "units"
-    package_size: DecimalText | None = None
-
-
 class DryRunLineOut(Out):
     """One line of the invoice it would be; `match` and `group` say which usage it is about."""
 
@@ -77,10 +61,10 @@ class DryRunLineOut(Out):
     unit: str
     match: dict[str, list[str] | Literal["*"]]
     group: dict[str, str]
-    quantity: Annotated[str, msgspec.Meta(description="An exact decimal.")]
+    quantity: SignedDecimal
     is_priced: bool
     amount: Amount
-    steps: list[StepOut]
+    tiers: list[TierOut]
 
     @classmethod
     def of(cls, line: TriedLine) -> "DryRunLineOut":
@@ -93,7 +77,7 @@ class DryRunLineOut(Out):
             quantity=plain(line.quantity),
             is_priced=rated is not None,
             amount=Amount.of(line.amount),
-            steps=_steps(rated) if rated else [],
+            tiers=_tiers(rated) if rated else [],
         )
 
 
@@ -191,5 +175,5 @@ def _values(values: Sequence[str]) -> list[str] | Literal["*"]:
     return ANY if list(values) == [ANY] else list(values)
 
 
-def _steps(rated: RatedPart) -> list[StepOut]:
-    return [StepOut(**row) for row in working(rated.price, rated.rated)]
+def _tiers(rated: RatedPart) -> list[TierOut]:
+    return [TierOut(**row) for row in working(rated.price, rated.rated)]

@@ -42,6 +42,9 @@ _HEADER = (
     "ends_on",
     "status",
     "next_invoice_at",
+    "next_version",
+    "next_version_on",
+    "late_from",
 )
 _EXAMPLE = {
     "customerId": "cus_…",
@@ -263,4 +266,7 @@ def _csv_rows() -> Iterator[tuple[object, ...]]:
             row.contract.ends_on,
             row.contract.status,
             row.contract.due_at.isoformat() if row.contract.due_at else "",
+            row.next_version.number if row.next_version else "",
+            row.contract.next_version_on,
+            row.contract.late_from,
         )

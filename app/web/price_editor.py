@@ -11,6 +11,8 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from app.billing import replay
+from app.billing.models import PriceReplay
 from app.core.errors import Refusal
 from app.core.ids import Prefix, read, show
 from app.extensions import transaction
@@ -32,7 +34,8 @@ _FIRST_METRIC = "tokens_input"
 class Basis:
     """What the page was opened on: the version, and the draft as it was `seen` (its hash).
 
-    `current` and `sha256` are what is there now, `contracts` how many are on that version.
+    `current` and `sha256` are what is there now, `contracts` how many are on that version, and
+    `replay` the last one on this card.
     """
 
     draft: RateCardDraft | None = None
@@ -41,6 +44,7 @@ class Basis:
     sha256: str = ""
     seen: str = ""
     contracts: int = 0
+    replay: PriceReplay | None = None
 
     @property
     def is_overtaken(self) -> bool:
@@ -243,6 +247,7 @@ def _basis(session: Session, current: RateCardVersion, *, is_fresh: bool) -> Bas
     based_on = draft.based_on if draft and draft.based_on else current.number
     seen = content_sha256(draft.content) if draft else ""
     on_it = contract_lists.active_by_version(session, [current.id])
+    replays = replay.list_replays(session, rate_card_id=current.rate_card_id, limit=1).rows
     return Basis(
         draft=draft,
         current=current.number,
@@ -250,6 +255,7 @@ def _basis(session: Session, current: RateCardVersion, *, is_fresh: bool) -> Bas
         sha256=seen,
         seen=seen if is_fresh else request.form.get("seen", seen),
         contracts=on_it.get(current.id, 0),
+        replay=next(iter(replays), None),
     )
 
 

@@ -25,6 +25,7 @@ from app.web.price_rows import (
     PriceRow,
     TierRow,
     from_document,
+    lean,
     price_document,
 )
 from app.web.refusals import say
@@ -39,6 +40,7 @@ _PRICE_PATH = re.compile(
     r"(\.filters\[(?P<filter>\d+)\])?(\.(?P<field>.+))?",
     re.ASCII,
 )
+_LONGEST_STATE = 400_000
 _COMMITMENT_PATH = re.compile(r"commitments\.(?P<currency>\w+)", re.ASCII)
 
 
@@ -94,7 +96,12 @@ class PriceForm:
     @property
     def state(self) -> str:
         """Everything as the page's hidden field carries it."""
-        return msgspec.json.encode(self.rows).decode()
+        return msgspec.json.encode(lean(self.rows)).decode()
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether a browser could not send us all of it in one field."""
+        return len(self.state) > _LONGEST_STATE
 
     def typed(self, name: str) -> str:
         """Return what is typed in a field of the open charge, "" where there is no such field."""

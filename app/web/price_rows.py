@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from app.pricing.charges import Model
@@ -85,6 +85,19 @@ class PriceRow:
     filters: tuple[FilterRow, ...] = ()
     group_by: tuple[str, ...] = ()
     share_tiers: bool = False
+
+
+def lean(value: Any) -> Any:
+    """Return rows as JSON without what is as it would be anyway: an empty field takes no room."""
+    if isinstance(value, tuple):
+        return [lean(each) for each in value]
+    if not is_dataclass(value):
+        return value
+    return {
+        each.name: lean(getattr(value, each.name))
+        for each in fields(value)
+        if getattr(value, each.name) != each.default
+    }
 
 
 def price_document(row: PriceRow) -> dict[str, Any]:

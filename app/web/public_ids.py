@@ -13,6 +13,7 @@ PUBLIC_IDS: dict[str, Any] = {
     "metric_id": partial(show, Prefix.METRIC),
     "product_id": partial(show, Prefix.PRODUCT),
     "rate_card_id": partial(show, Prefix.RATE_CARD),
+    "replay_id": partial(show, Prefix.PRICE_REPLAY),
     "version_id": partial(show, Prefix.RATE_CARD_VERSION),
 }
 """Pass it to `page` and write `{{ customer_id(customer.id) }}`."""

@@ -14,7 +14,7 @@ def say(refusal: Refusal) -> str:
     own_words = str(refusal)
     if str(get_locale()) != "en":
         own_words = _rules().get(refusal.code, own_words)
-    return _sentences().get(refusal.code, own_words)
+    return (_sentences() | _sentences_of_usage()).get(refusal.code, own_words)
 
 
 def _rules() -> dict[str, str]:
@@ -54,16 +54,10 @@ def _sentences() -> dict[str, str]:
         ),
         "external_id_taken": _("There is a customer with this external id already."),
         "invalid_code": _("Use 1 to 64 of a–z, 0–9 and _, beginning with a letter."),
-        "invalid_decimal": _(
-            "Write a plain number such as 0.015, with at most 18 digits and 12 decimals."
-        ),
         "invalid_email": _("This is not an e-mail address."),
         "invoice_not_open": _("Only an open invoice can be voided."),
         "line_too_large": _("A line comes to more than we bill. Look at its price."),
-        "metric_built_in": _("Built-in metrics stay as they are."),
-        "metric_code_taken": _("There is a metric with this code already."),
         "no_draft": _("There is no draft any more: it was published or discarded."),
-        "period_invoiced": _("An invoice covers days after this end."),
         "product_archived": _("This product is archived. Restore it first."),
         "product_code_taken": _("There is a product with this code already."),
         "rate_card_archived": _("This rate card is archived. Restore it first."),
@@ -73,7 +67,6 @@ def _sentences() -> dict[str, str]:
             "Invoices were settled in this currency; it stays as it is."
         ),
         "starts_in_the_past": _("A live contract starts today or later."),
-        "time_zone_fixed": _("Usage was counted by the days of this time zone; it stays as it is."),
         "too_many_api_keys": _("There are too many keys. Revoke one first."),
         "too_many_webhook_endpoints": _("There are too many endpoints. Delete one first."),
         "version_of_another_product": _("Choose a version of a rate card of the same product."),
@@ -85,4 +78,21 @@ def _sentences() -> dict[str, str]:
         "webhook_port_not_allowed": _("The port must be 443 or 8443."),
         "webhook_url_malformed": _("Write the URL as https://host/path."),
         "webhook_url_not_https": _("The URL must start with https://."),
+    }
+
+
+def _sentences_of_usage() -> dict[str, str]:
+    return {
+        "dead_event_changed": _(
+            "This event was discarded while it was replayed. Nothing was stored."
+        ),
+        "invalid_decimal": _(
+            "Write a plain number such as 0.015, with at most 18 digits and 12 decimals."
+        ),
+        "invalid_reason": _("Write a reason of 1 to 500 characters."),
+        "metric_built_in": _("Built-in metrics stay as they are."),
+        "metric_code_taken": _("There is a metric with this code already."),
+        "period_invoiced": _("An invoice covers days after this end."),
+        "replay_running": _("A replay is under way. Wait for its end."),
+        "time_zone_fixed": _("Usage was counted by the days of this time zone; it stays as it is."),
     }

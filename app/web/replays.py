@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.billing import replay
-from app.billing.models import PriceReplayRow, ReplayStatus
+from app.billing.models import PriceReplay, PriceReplayRow, ReplayStatus
 from app.core.errors import NotFound
 from app.core.ids import Prefix, read, show
 from app.core.paging import MAX_LIMIT, Page
@@ -86,6 +86,7 @@ def show_replay(replay_id: str) -> Response:
             card=queries.get_rate_card(session, found.rate_card_id),
             draft=draft,
             is_current=draft is not None and content_sha256(draft.content) == found.sha256,
+            version=_published(session, found),
             totals=replay.totals(session, number),
             rows=_rows(session, rows.rows, _greatest(session, number)),
             problems=_problems(),
@@ -95,6 +96,12 @@ def show_replay(replay_id: str) -> Response:
             here=request.full_path.rstrip("?"),
             **PUBLIC_IDS,
         )
+
+
+def _published(session: Session, found: PriceReplay) -> int | None:
+    """Return the number of the version that has the prices of the replay, if one does."""
+    versions = queries.list_versions(session, found.rate_card_id, limit=MAX_LIMIT).rows
+    return next((each.number for each in versions if each.sha256 == found.sha256), None)
 
 
 def _rows(

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from app.config import ROOT
 from tests.journeys.conftest import Product
 from tests.journeys.steps import (
+    Developer,
     bill_may,
     create_key,
     eventually,
@@ -91,8 +92,22 @@ def regular(browser: Browser, product: Product) -> Iterator[Visitor]:
     opened = developer.post(f"/invoices/{invoice['id']}/checkout", channel="alipay")
     details = {path: None for path in LISTS for path in _details(page, product, path)}
     checkout = opened["checkoutUrl"].removeprefix(product.url)
-    yield Visitor(context.cookies(), (*LISTS, *details, checkout))
+    prices = _pages_of_prices(developer)
+    yield Visitor(context.cookies(), (*LISTS, *details, *prices, checkout))
     context.close()
+
+
+def _pages_of_prices(developer: Developer) -> tuple[str, ...]:
+    """Return the paths of the price editor, of a new rate card, and of a replay that is done."""
+    (card,) = developer.get("/rate-cards")["data"]
+    version = card["currentVersion"]["id"]
+    replay = developer.post(f"/rate-cards/{card['id']}/replays", rateCardVersionId=version)
+    eventually(lambda: developer.get(f"/replays/{replay['id']}")["status"] == "done")
+    return (
+        f"/merchant/rate-cards/{card['id']}/edit",
+        f"/merchant/products/{card['productId']}/rate-cards/new",
+        f"/merchant/replays/{replay['id']}",
+    )
 
 
 def _html(page: Page, product: Product, path: str) -> str:

@@ -2,9 +2,13 @@
 
 import re
 from collections.abc import Callable
+from datetime import date
 
 import pytest
+from sqlalchemy import Engine, update
 
+from app.core.db import begin
+from app.customers.models import Contract
 from tests.web.conftest import Browser
 from tests.web.test_contracts import new_contract
 from tests.web.test_products import STANDARD
@@ -25,7 +29,7 @@ def contract_with_newer_version(browser: Browser) -> tuple[str, str, str, str]:
 
 
 def test_a_change_is_scheduled_and_taken_back(browser: Browser) -> None:
-    contract, card, first, second = contract_with_newer_version(browser)
+    contract, card, _, second = contract_with_newer_version(browser)
 
     answer = browser.post(f"{contract}/version", {"version": second, "on": SOON})
     assert answer.status_code == 303
@@ -34,10 +38,12 @@ def test_a_change_is_scheduled_and_taken_back(browser: Browser) -> None:
     assert "Jan 1, 2030" in page
     assert "v2 from Jan 1, 2030" in browser.text(f"{card}?version=1")
     assert "coming: 1" in browser.text(card)
+    assert "v2 from Jan 1, 2030" in browser.text("/merchant/contracts")
+    csv = browser.get("/merchant/contracts?format=csv").text
+    assert csv.rstrip().endswith(",2,2030-01-01,")
 
     assert browser.post(f"{contract}/version/cancel").status_code == 303
     assert "Another version is scheduled" not in browser.text(contract)
-    del first  # it stays the contract's
 
 
 @pytest.mark.parametrize(
@@ -77,6 +83,16 @@ def test_a_wrong_day_for_all_is_said(browser: Browser) -> None:
 
     assert "Choose a day." in browser.text(card)
     assert "Another version is scheduled" not in browser.text(contract)
+
+
+def test_late_usage_is_told_until_it_is_billed(browser: Browser, engine: Engine) -> None:
+    contract = new_contract(browser)
+    with begin(engine, browser.merchant_id) as session:
+        session.execute(update(Contract).values(late_from=date(2026, 5, 7)))
+
+    assert "Late usage is waiting for the next invoice." in browser.text(contract)
+    assert "May 7, 2026" in browser.text(contract)
+    assert "late usage" in browser.text("/merchant/contracts")
 
 
 def test_contracts_of_another_merchant_are_not_there(

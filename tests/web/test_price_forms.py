@@ -182,6 +182,12 @@ def test_an_error_about_the_whole_stands_above_the_rows() -> None:
     assert (form.errors, form.error) == ({}, "no")
 
 
+def test_an_empty_field_takes_no_room_in_what_travels() -> None:
+    assert PriceForm((STANDARD,)).state == '[{"metric":"images","charge":{"unit_price":"2"}}]'
+    assert not PriceForm((STANDARD,) * 1000).is_too_long
+    assert PriceForm((STANDARD,) * 10_000).is_too_long
+
+
 def test_a_form_without_rows_has_an_empty_one() -> None:
     assert read_form(MultiDict()).rows == (PriceRow(),)
 

@@ -78,7 +78,7 @@ def test_the_draft_is_published_from_its_replay(browser: Browser, engine: Engine
 
     assert answer.status_code == 303
     assert "v2 against v1" in browser.text(card)
-    assert "was published or discarded" in browser.text(path)
+    assert "These prices are published as version 2." in browser.text(path)
 
 
 def test_a_draft_that_changed_since_is_not_published(browser: Browser, engine: Engine) -> None:

@@ -1,29 +1,18 @@
 """Customers: who is billed, with what they used this month and what they owe."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import flash, g, redirect, request, url_for
 from flask_babel import gettext as _
-from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.core.errors import Refusal
 from app.core.ids import Prefix, read, show
 from app.core.paging import MAX_LIMIT, Page
-from app.core.periods import local_date
 from app.customers import customers, queries
 from app.customers.models import Customer, CustomerStatus
-from app.documents.formats import decimal
 from app.extensions import transaction
-from app.metering.queries import daily_usage, period_usage
-from app.pricing import queries as catalogue
-from app.pricing.models import Metric
-from app.web import access, contract_lists, csv, invoice_rows, listing, snippets
-from app.web.charts import Sparkline, sparkline
+from app.web import access, contract_lists, csv, customer_usage, invoice_rows, listing, snippets
 from app.web.contract_lists import ContractFilter
 from app.web.forms import Form, blank, typed
 from app.web.page import page
@@ -31,16 +20,6 @@ from app.web.public_ids import PUBLIC_IDS
 
 _NEW = {"external_id": "", "name": "", "email": "", "language": "zh_Hans_CN"}
 _EXAMPLE = {"externalId": "user_42", "name": "Acme", "email": "finance@example.com"}
-
-
-@dataclass(frozen=True)
-class MetricUsage:
-    """What was used of one metric, and the shape of its days."""
-
-    metric: Metric
-    quantity: str
-    events: int
-    shape: Sparkline
 
 
 def index() -> Response:
@@ -112,7 +91,7 @@ def _list(*, form: Form | None = None, status: int = 200) -> Response:
             nav="customers",
             customers=found.rows,
             contracts=contract_lists.active_by_customer(session, ids),
-            form=form or blank(**_NEW),
+            form=form or blank(**_NEW | {"external_id": request.args.get("external_id", "")}),
             next_url=next_url,
             prev_url=prev_url,
             csv_url=listing.csv_url(),
@@ -144,32 +123,9 @@ def _show(
             form=form or blank(**stored),
             problem=problem,
             is_archived=customer.status is CustomerStatus.ARCHIVED,
-            **_usage_of(session, customer),
+            **customer_usage.usage_of(session, customer),
             **PUBLIC_IDS,
         )
-
-
-def _usage_of(session: Session, customer: Customer) -> dict[str, Any]:
-    """Return what the customer used since the month began, metric by metric, and its days."""
-    zone = ZoneInfo(g.merchant.time_zone)
-    today = local_date(access.now(), zone)
-    first_day, end_day = today.replace(day=1), today + timedelta(1)
-    totals = period_usage(session, [customer.id], first_day=first_day, end_day=end_day)
-    days = daily_usage(session, first_day=first_day, end_day=end_day, customer_id=customer.id)
-    by_day = {(row.metric_id, row.day): row.quantity for row in days}
-    month = [first_day + timedelta(n) for n in range((end_day - first_day).days)]
-    return {
-        "month": first_day,
-        "usage": [
-            MetricUsage(
-                metric=catalogue.get_metric(session, metric_id),
-                quantity=decimal(usage.quantity),
-                events=usage.events,
-                shape=sparkline([float(by_day.get((metric_id, day), 0)) for day in month]),
-            )
-            for (_customer, metric_id), usage in sorted(totals.items())
-        ],
-    }
 
 
 def _to_customer(number: int) -> Response:

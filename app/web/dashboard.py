@@ -13,7 +13,9 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from app.billing import alerts
 from app.billing import queries as invoices
+from app.billing.alerts import Unpriced
 from app.billing.models import Invoice
 from app.billing.queries import Collected
 from app.core.errors import Invalid
@@ -24,15 +26,19 @@ from app.customers import queries as customers
 from app.extensions import transaction
 from app.ledger import queries as ledger
 from app.ledger.journals import Account
-from app.metering import queries as metering
+from app.metering import rates
 from app.payments import queries as payments
 from app.payments.models import CaseStatus
+from app.pricing import queries as catalogue
 from app.web import charts, onboarding
 from app.web.access import now
+from app.web.axes import axis_days, short
 from app.web.page import page
-from app.web.usage import RANGES, axis_days, short
 from app.webhooks import queries as webhooks
 from app.webhooks.models import DisabledReason, EndpointStatus, WebhookEndpoint
+
+RANGES = ("7", "30", "90")
+"""How many days the overview looks back, today included."""
 
 _RECENT = 8
 
@@ -135,15 +141,12 @@ def _chart(span: Span, gross: dict[date, int]) -> dict[str, Any]:
 
 
 def _usage(session: Session, span: Span) -> dict[str, Any]:
-    found = metering.daily_usage(session, first_day=span.before.first_day, end_day=span.end_day)
-    events: dict[date, int] = defaultdict(int)
-    for row in found:
-        events[row.day] += row.events
-    current, previous = (sum(events[day] for day in days) for days in (span, span.before))
+    events = rates.events_by_day(session, first_day=span.before.first_day, end_day=span.end_day)
+    current, previous = (sum(events.get(day, 0) for day in days) for days in (span, span.before))
     return {
         "events": current,
         "events_growth": 100 * (current - previous) / previous if previous else None,
-        "events_spark": charts.sparkline([float(events[day]) for day in span]),
+        "events_spark": charts.sparkline([float(events.get(day, 0)) for day in span]),
     }
 
 
@@ -208,7 +211,24 @@ def _troubles(session: Session) -> list[Trouble]:
                 url_for("web.invoice", invoice_id=show(Prefix.INVOICE, order.invoice_id)),
             )
         )
-    return troubles
+    return troubles + [
+        _unpriced_trouble(session, each) for each in alerts.unpriced(session, now=now())
+    ]
+
+
+def _unpriced_trouble(session: Session, gap: Unpriced) -> Trouble:
+    card = catalogue.get_rate_card(session, gap.version.rate_card_id)
+    return Trouble(
+        _("%(metric)s is used and has no price", metric=gap.metric.name),
+        _(
+            "%(count)s customers on %(card)s v%(number)s used it in the last 30 days, in a way "
+            "that no price takes. It will be billed at nothing.",
+            count=gap.customers,
+            card=card.name,
+            number=gap.version.number,
+        ),
+        url_for("web.rate_card", rate_card_id=show(Prefix.RATE_CARD, card.id)),
+    )
 
 
 def _webhook_trouble(endpoint: WebhookEndpoint) -> list[Trouble]:

@@ -1,236 +1,245 @@
-"""Usage: what customers used day by day, and the events it is made of."""
+"""Usage in charts: by metric, by customer, by a dimension, day by day or hour by hour."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from flask import g, request
-from flask_babel import format_date
+from flask import g, request, url_for
+from flask_babel import format_date, format_datetime
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.core.errors import Invalid, NotFound
-from app.core.ids import Prefix, read, show
-from app.core.paging import MAX_LIMIT, Page
-from app.core.periods import local_date, local_midnight
+from app.core.ids import Prefix, show
 from app.customers import queries as customers
-from app.customers.models import Customer
 from app.documents.formats import decimal
 from app.extensions import transaction
-from app.metering import queries
-from app.metering.models import UsageEvent
-from app.metering.queries import DayUsage, EventFilter
-from app.pricing import queries as catalogue
+from app.metering import queries, reports
+from app.metering.queries import EventFilter
+from app.metering.report_sources import Granularity, ReportQuery
+from app.metering.reports import ReportRow
 from app.pricing.models import Metric
-from app.web import charts, csv, listing, snippets
+from app.web import axes, csv, event_rates, listing, snippets, stacks
 from app.web.access import now
 from app.web.page import page
+from app.web.ranges import Range, chosen_range, range_options
+from app.web.stacks import Along, Part
+from app.web.usage_names import chosen_customer, chosen_metric, metric_options, metrics_by_id
+from app.web.usage_tabs import CHARTS, usage_tabs
 
-RANGES = ("7", "30", "90")
-"""How many days a page looks back, today included."""
+BY_METRIC, BY_CUSTOMER, BY_DIMENSION = "metric", "customer", "dimension:"
 
-_NOBODY = 0  # the id of no row
-_HEADER = (
-    "received_at",
-    "occurred_at",
-    "idempotency_key",
-    "customer_external_id",
-    "metric",
-    "quantity",
-    "dimensions",
-    "id",
-)
+_HOUR = timedelta(hours=1)
+_HEADER = ("start", "metric", "customer_external_id", "dimension", "quantity", "events")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the address asks for: which days, whose usage, of which metric."""
+    """What the address asks for: which days, of what, told apart by what."""
 
-    first_day: date
-    end_day: date
-    zone: ZoneInfo
+    range: Range
     metric: Metric | None
     customer_id: int | None
+    by: str
 
     @property
-    def days(self) -> list[date]:
-        return [self.first_day + timedelta(n) for n in range((self.end_day - self.first_day).days)]
+    def dimension(self) -> str:
+        """The name of the dimension that parts are told apart by, or nothing."""
+        return self.by.removeprefix(BY_DIMENSION) if self.by.startswith(BY_DIMENSION) else ""
 
     @property
-    def events(self) -> EventFilter:
-        """Return the filter of the list: the events of the days, by when they happened."""
-        return EventFilter(
-            customer_id=self.customer_id,
-            metric_id=self.metric.id if self.metric else None,
-            from_at=local_midnight(self.first_day, self.zone),
-            to_at=local_midnight(self.end_day, self.zone),
+    def granularity(self) -> Granularity:
+        return Granularity.HOUR if self.range.is_hourly else Granularity.DAY
+
+    def query(self, granularity: Granularity) -> ReportQuery:
+        return ReportQuery(
+            first_day=self.range.first_day,
+            end_day=self.range.end_day,
+            granularity=granularity,
+            metric_ids=frozenset([self.metric.id]) if self.metric else None,
+            customer_ids=None if self.customer_id is None else frozenset([self.customer_id]),
+            by_customer=self.by == BY_CUSTOMER,
+            by_dimensions=(self.dimension,) if self.dimension else (),
         )
 
 
-@dataclass(frozen=True)
-class Row:
-    """One event, with the names of its customer and metric."""
-
-    event: UsageEvent
-    customer: Customer
-    metric: Metric
-
-    @property
-    def quantity(self) -> str:
-        return decimal(self.event.quantity)
-
-
 def usage() -> Response:
-    """Show the days and one page of their events, or all of them as a file."""
+    """Show the days in a chart and a table, or all that is in them as a file."""
     if listing.wants_csv():
-        return csv.answer("usage-events", _HEADER, _csv_rows(g.merchant_id))
+        return csv.answer("usage", _HEADER, _csv_rows(g.merchant_id))
     with transaction(g.merchant_id) as session:
         wanted = _wanted(session)
-        found = _find(session, wanted, listing.cursor())
-        days = _daily(session, wanted)
-        metrics = catalogue.list_metrics(session, limit=MAX_LIMIT).rows
-        is_new = not queries.list_events(session, EventFilter(), limit=1).rows
-        snippet = snippets.first_event(session, now=now()) if is_new else ""
-    return page(
-        "usage/index.html",
-        fragment="rows",
-        nav="usage",
-        rows=found.rows,
-        pager=listing.pager(found.next_cursor),
-        csv_url=listing.csv_url(),
-        is_new=is_new,
-        snippet=snippet,
-        wanted=wanted,
-        **_filters(wanted, metrics),
-        **_chart(wanted, days),
-    )
+        totals = _report(session, wanted, Granularity.TOTAL)
+        is_new = not totals and not queries.list_events(session, EventFilter(), limit=1).rows
+        return page(
+            "usage/index.html",
+            fragment="rows",
+            nav="usage",
+            tabs=usage_tabs(session, CHARTS),
+            is_new=is_new,
+            snippet=snippets.first_event(session, now=now()) if is_new else "",
+            as_of=event_rates.as_of(session),
+            csv_url=listing.csv_url(),
+            metrics=metric_options(session),
+            **_filters(wanted),
+            **_drawn(session, wanted, totals),
+        )
 
 
 def _wanted(session: Session) -> Wanted:
-    zone = ZoneInfo(g.merchant.time_zone)
-    days = request.args.get("range", "30")
-    if days not in RANGES:
-        raise Invalid(f"range must be one of {', '.join(RANGES)}", path="range")
-    end_day = local_date(now(), zone) + timedelta(1)
-    code, customer = request.args.get("metric", ""), request.args.get("customer", "")
+    metric = chosen_metric(session)
+    by = request.args.get("by", BY_METRIC)
+    known = {BY_METRIC, BY_CUSTOMER, *(f"{BY_DIMENSION}{name}" for name in _dimensions(metric))}
     return Wanted(
-        first_day=end_day - timedelta(int(days)),
-        end_day=end_day,
-        zone=zone,
-        metric=_find_metric(session, code) if code else None,
-        customer_id=_customer_id(session, customer) if customer else None,
+        range=chosen_range(),
+        metric=metric,
+        customer_id=chosen_customer(session),
+        by=by if by in known else BY_METRIC,  # the dimension of another metric
     )
 
 
-def _find_metric(session: Session, code: str) -> Metric:
-    metric = catalogue.metrics_by_code(session, [code]).get(code)
-    if metric is None:
-        raise NotFound("there is no metric of this code", path="metric")
-    return metric
+def _dimensions(metric: Metric | None) -> list[str]:
+    return sorted(metric.dimensions) if metric else []
 
 
-def _customer_id(session: Session, text: str) -> int:
-    """Return the customer of an external id as people type it, or of our own id. Raises NotFound.
-
-    Nobody of this external id is a list of nothing, not an error: it is typed letter by letter.
-    """
-    if text.startswith(f"{Prefix.CUSTOMER}_"):
-        return customers.get_customer(session, read(Prefix.CUSTOMER, text)).id
-    customer = customers.customers_by_external_id(session, [text]).get(text)
-    return customer.id if customer else _NOBODY
+def _report(session: Session, wanted: Wanted, granularity: Granularity) -> list[ReportRow]:
+    return reports.usage_report(session, wanted.query(granularity), zone=wanted.range.zone)
 
 
-def _find(session: Session, wanted: Wanted, cursor: str | None, *, limit: int = 50) -> Page[Row]:
-    found = queries.list_events(session, wanted.events, cursor=cursor, limit=limit)
-    events = [row.event for row in found.rows]
-    named = customers.customers_by_id(session, {event.customer_id for event in events})
-    metrics = {
-        metric_id: catalogue.get_metric(session, metric_id)
-        for metric_id in {event.metric_id for event in events}
-    }
-    rows = [Row(event, named[event.customer_id], metrics[event.metric_id]) for event in events]
-    return Page(rows, found.next_cursor)
-
-
-def _daily(session: Session, wanted: Wanted) -> Sequence[DayUsage]:
-    return queries.daily_usage(
-        session,
-        first_day=wanted.first_day,
-        end_day=wanted.end_day,
-        metric_id=wanted.metric.id if wanted.metric else None,
-        customer_id=wanted.customer_id,
-    )
-
-
-def _filters(wanted: Wanted, metrics: Sequence[Metric]) -> dict[str, Any]:
-    days = request.args.get("range", "30")
-    names = {"7": _("7 days"), "30": _("30 days"), "90": _("90 days")}
+def _filters(wanted: Wanted) -> dict[str, Any]:
+    names = [(BY_METRIC, _("Metric")), (BY_CUSTOMER, _("Customer"))]
+    names += [(f"{BY_DIMENSION}{name}", name) for name in _dimensions(wanted.metric)]
     return {
-        "metrics": [("", _("Every metric")), *((row.code, row.code) for row in metrics)],
         "metric": wanted.metric.code if wanted.metric else "",
         "customer": request.args.get("customer", ""),
-        "range": days,
-        "ranges": [(key, names[key]) for key in RANGES],
-        "is_filtered": bool(request.args.get("metric") or request.args.get("customer")),
+        "range": wanted.range.key,
+        "ranges": range_options(),
+        "by": wanted.by,
+        "ways": [(label, listing.address(by=key), key == wanted.by) for key, label in names],
+        "costs_url": url_for("web.usage_costs", by=wanted.by),
     }
 
 
-def _chart(wanted: Wanted, usage_by_day: Sequence[DayUsage]) -> dict[str, Any]:
-    """Return the drawing: the quantity of one metric, or the events of all, which can be added."""
-    totals: dict[date, Decimal] = defaultdict(Decimal)
-    for day in usage_by_day:
-        totals[day.day] += day.quantity if wanted.metric else day.events
-    values = [max(totals[day], Decimal(0)) for day in wanted.days]
-    drawing = charts.bar_chart([[float(value) for value in values]])
+def _drawn(session: Session, wanted: Wanted, totals: Sequence[ReportRow]) -> dict[str, Any]:
+    """Return the chart, and the table of its parts.
+
+    Quantities of one metric are added up; of several only their events can be.
+    """
+    parts = stacks.largest(_parts(session, wanted, totals))
     what = wanted.metric.unit if wanted.metric else _("Events")
+    per_day, per_hour = _("%(what)s per day", what=what), _("%(what)s per hour", what=what)
+    title = per_hour if wanted.range.is_hourly else per_day
+    drawing = stacks.stack("usage", title, parts, along=_along(wanted.range), write=decimal)
+    whole = sum((part.total for part in parts), Decimal(0))
     return {
-        "drawing": drawing,
-        "total": decimal(sum(totals.values(), Decimal(0))),
         "what": what,
-        "columns": [_("Day"), what],
-        "table": [(format_date(day, _("MMM d")), decimal(totals[day])) for day in wanted.days],
-        "y_labels": [short(tick) for tick in drawing.ticks],
-        "x_labels": axis_days(wanted.days),
+        "title": wanted.metric.name if wanted.metric else what,
+        "total": decimal(whole),
+        "chart": drawing,
+        "parts": [_shown(wanted, part, whole) for part in parts],
+        "is_untold": any(row.quantity is None for row in totals) and wanted.metric is not None,
     }
 
 
-def short(value: float) -> str:
-    """Write the number of a tick with few characters: 2,500,000 as 2.5M."""
-    for size, letter in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
-        if value >= size:
-            return f"{value / size:g}{letter}"
-    return f"{value:g}"
+def _parts(session: Session, wanted: Wanted, totals: Sequence[ReportRow]) -> list[Part]:
+    starts, labels = _starts(wanted.range), _labels(session, wanted, totals)
+    values: dict[str, dict[date, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for row in _report(session, wanted, wanted.granularity):
+        values[_key(wanted, row)][row.start] += _value(wanted, row)
+    whole: dict[str, Decimal] = defaultdict(Decimal)
+    for row in totals:
+        whole[_key(wanted, row)] += _value(wanted, row)
+    return [
+        Part(key, labels.get(key, key), [values[key][start] for start in starts], total)
+        for key, total in whole.items()
+    ]
 
 
-def axis_days(days: Sequence[date], *, labels: int = 6) -> list[str]:
-    """Return the labels under a chart: a handful of its days, the first and the last among them."""
-    last = len(days) - 1
-    picked = sorted({round(index * last / (labels - 1)) for index in range(labels)})
-    return [format_date(days[index], _("MMM d")) for index in picked]
+def _key(wanted: Wanted, row: ReportRow) -> str:
+    """Name the part a row belongs to; nothing for the others."""
+    if row.is_other:
+        return ""
+    if wanted.by == BY_CUSTOMER:
+        return str(row.customer_id)
+    if wanted.dimension:
+        return f"={row.dimensions.get(wanted.dimension, '')}"
+    return str(row.metric_id)
+
+
+def _value(wanted: Wanted, row: ReportRow) -> Decimal:
+    return (row.quantity or Decimal(0)) if wanted.metric else Decimal(row.events)
+
+
+def _labels(session: Session, wanted: Wanted, rows: Sequence[ReportRow]) -> dict[str, str]:
+    """Name each part for people."""
+    keys = {_key(wanted, row) for row in rows} - {""}
+    if wanted.dimension:
+        nothing = _("Without %(name)s", name=wanted.dimension)
+        return {key: key.removeprefix("=") or nothing for key in keys}
+    ids = {int(key) for key in keys}
+    if wanted.by == BY_CUSTOMER:
+        return {str(row.id): row.name for row in customers.customers_by_id(session, ids).values()}
+    return {str(row.id): row.code for row in metrics_by_id(session, ids).values()}
+
+
+def _shown(wanted: Wanted, part: Part, whole: Decimal) -> dict[str, Any]:
+    return {
+        "label": part.label,
+        "total": decimal(part.total),
+        "share": f"{100 * part.total / whole:.1f}%" if whole > 0 else "—",
+        "href": _events_url(wanted, part.key) if part.key else "",
+    }
+
+
+def _events_url(wanted: Wanted, key: str) -> str:
+    """Return where the events of a part are listed."""
+    asked = {
+        "metric": wanted.metric.code if wanted.metric else "",
+        "customer": request.args.get("customer", ""),
+        "range": wanted.range.key,
+    }
+    if wanted.by == BY_CUSTOMER:
+        asked["customer"] = show(Prefix.CUSTOMER, int(key))
+    elif wanted.dimension and key != "=":
+        asked["q"] = f"{wanted.dimension}{key}"
+    given: dict[str, Any] = {name: text for name, text in asked.items() if text}
+    return url_for("web.usage_events", **given)
+
+
+def _starts(chosen: Range) -> Sequence[date]:
+    """Return the days, or the instants of the hours, that have a bar each."""
+    if not chosen.is_hourly:
+        return chosen.days
+    hours = int((chosen.end_at - chosen.start_at) / _HOUR)
+    return [chosen.start_at + n * _HOUR for n in range(hours)]
+
+
+def _along(chosen: Range) -> Along:
+    starts = _starts(chosen)
+    if chosen.is_hourly:
+        hours = [start for start in starts if isinstance(start, datetime)]
+        names = [format_datetime(hour, _("MMM d, HH:mm")) for hour in hours]
+        return Along(_("Hour"), names, axes.axis_hours(hours))
+    return Along(_("Day"), [format_date(day, _("MMM d")) for day in starts], axes.axis_days(starts))
 
 
 def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
     with transaction(merchant_id) as session:
         wanted = _wanted(session)
-
-    def read_page(cursor: str | None) -> Page[Row]:
-        with transaction(merchant_id) as session:
-            return _find(session, wanted, cursor, limit=MAX_LIMIT)
-
-    for row in csv.all_rows(read_page):
-        event = row.event
+        rows = _report(session, wanted, wanted.granularity)
+        codes = metrics_by_id(session, {row.metric_id for row in rows})
+        people = {row.customer_id for row in rows if row.customer_id is not None}
+        named = customers.customers_by_id(session, people)
+    for row in rows:
+        customer = named.get(row.customer_id) if row.customer_id is not None else None
         yield (
-            event.received_at.isoformat(timespec="milliseconds"),
-            event.occurred_at.isoformat(timespec="milliseconds"),
-            event.idempotency_key,
-            row.customer.external_id,
-            row.metric.code,
-            f"{event.quantity.normalize():f}",
-            " ".join(f"{name}={value}" for name, value in event.dimensions.items()),
-            show(Prefix.USAGE_EVENT, event.id),
+            row.start.isoformat(),
+            codes[row.metric_id].code,
+            customer.external_id if customer else "",
+            row.dimensions.get(wanted.dimension, "") if wanted.dimension else "",
+            "" if row.quantity is None else f"{row.quantity.normalize():f}",
+            row.events,
         )

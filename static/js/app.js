@@ -19,6 +19,15 @@ document.addEventListener("toast", (event) => {
   toast(text ?? value ?? String(event.detail), tone);
 });
 
+// What polls waits while nobody looks: htmx says "every" to the element, and it does not bubble.
+document.addEventListener(
+  "every",
+  (event) => {
+    if (document.hidden) event.stopPropagation();
+  },
+  { capture: true },
+);
+
 // ---- toasts ----
 
 const TOAST_MS = 4000;

@@ -10,6 +10,7 @@ from app.billing.models import Invoice, InvoiceLine
 from app.channels.base import ChannelName, Method, Trade, TradeState
 from app.core.db import begin
 from app.core.ids import Prefix, show
+from app.metering import days
 from app.metering.models import UsageEvent, UsageRollup
 from app.payments import capture
 from app.payments.models import PaymentOrder, PaymentStatus
@@ -108,3 +109,5 @@ def used(engine: Engine, browser: Browser, *, name: str = "Acme", at: datetime =
                 last_quantity=Decimal(12_500),
             )
         )
+        session.flush()  # days are added up from what is there
+        days.recount_days(session, days.every_day(session))

@@ -1,0 +1,58 @@
+"""Customers and metrics as an address names them, and as lists of usage show them."""
+
+from collections.abc import Collection, Mapping
+
+from flask import request
+from flask_babel import gettext as _
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.core.errors import NotFound
+from app.core.ids import Prefix, read
+from app.core.paging import MAX_LIMIT
+from app.customers import queries as customers
+from app.pricing import queries as catalogue
+from app.pricing.models import Metric
+
+NOBODY = 0
+"""The id of no row."""
+
+
+def chosen_metric(session: Session) -> Metric | None:
+    """Return the metric of the filter `metric`, a code. Raises NotFound."""
+    code = request.args.get("metric", "")
+    if not code:
+        return None
+    metric = catalogue.metrics_by_code(session, [code]).get(code)
+    if metric is None:
+        raise NotFound("there is no metric of this code", path="metric")
+    return metric
+
+
+def chosen_customer(session: Session) -> int | None:
+    """Return the customer of the filter `customer`: an external id, or our own id.
+
+    Nobody of this external id is a list of nothing, not an error: it is typed letter by letter.
+    Raises NotFound for an id of ours that names nobody.
+    """
+    text = request.args.get("customer", "").strip()
+    if not text:
+        return None
+    if text.startswith(f"{Prefix.CUSTOMER}_"):
+        return customers.get_customer(session, read(Prefix.CUSTOMER, text)).id
+    customer = customers.customers_by_external_id(session, [text]).get(text)
+    return customer.id if customer else NOBODY
+
+
+def metric_options(session: Session) -> list[tuple[str, str]]:
+    """Return the metrics to choose from, the built-in ones first."""
+    found = catalogue.list_metrics(session, limit=MAX_LIMIT).rows
+    ordered = sorted(found, key=lambda metric: (not metric.is_built_in, metric.id))
+    return [("", str(_("Every metric"))), *((metric.code, metric.code) for metric in ordered)]
+
+
+def metrics_by_id(session: Session, metric_ids: Collection[int]) -> Mapping[int, Metric]:
+    """Return the metrics of these ids."""
+    if not metric_ids:
+        return {}
+    return {row.id: row for row in session.scalars(select(Metric).where(Metric.id.in_(metric_ids)))}

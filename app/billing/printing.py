@@ -63,7 +63,7 @@ def print_model(
         zone=invoice.time_zone,
         issued_at=invoice.finalized_at,
         due_at=invoice.due_at,
-        period_from=invoice.period_from,
+        period_from=invoice.period_from if invoice.kind is InvoiceKind.USAGE else None,
         period_to=invoice.period_to,
         lines=tuple(_line(line, invoice, language) for line in queries.lines_of(session, invoice)),
         subtotal=invoice.subtotal,

@@ -1,6 +1,7 @@
 """What is printed is what was billed: every amount, the rate's source, and each tier."""
 
 from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -9,9 +10,16 @@ from sqlalchemy.orm import Session
 from app.billing import printing
 from app.core.language import Language
 from app.core.money import Currency
-from app.documents.invoice_print import InvoicePrint, PrintPayment, PrintStatus, PrintTier
+from app.documents.invoice_print import (
+    InvoicePrint,
+    PrintLineKind,
+    PrintPayment,
+    PrintStatus,
+    PrintStep,
+    PrintTier,
+)
 from app.documents.printing import render_invoice
-from tests.billing.make import billed, drafted, sold, use
+from tests.billing.make import MAY_15, billed, drafted, send, sold, use
 from tests.make import NOON, Make, cny, usd
 
 
@@ -83,3 +91,39 @@ def test_a_draft_is_not_printed(session: Session, make: Make) -> None:
 
     with pytest.raises(printing.NotIssued):
         printed(session, draft.id)
+
+
+def test_late_usage_is_printed_with_its_period_and_what_was_billed(
+    session: Session, make: Make
+) -> None:
+    sale = sold(make)
+    send(session, sale, "100")
+    billed(session, sale)
+    send(session, sale, "23", at=MAY_15 + timedelta(hours=1))
+
+    (line,) = printed(session, billed(session, sale, now=NOON + timedelta(days=30)).id).lines
+
+    assert (line.kind, line.amount) == (PrintLineKind.LATE, usd(23))
+    assert (line.late_from, line.late_to) == (date(2026, 5, 1), date(2026, 6, 1))
+    assert line.tiers == (
+        PrintTier(Decimal(0), None, Decimal(123), "$0.01", "$1.23"),
+        PrintTier(Decimal(0), None, None, "", "-$1.00", PrintStep.BILLED),
+    )
+
+
+@pytest.mark.parametrize(
+    ("price", "quantity", "unit_price"),
+    [
+        ({"model": "package", "package_size": "100", "package_price": "400"}, "250", "$4.00 / 100"),
+        ({"model": "percentage", "rate": "2.9"}, "100", "2.9%"),
+    ],
+)
+def test_a_price_is_printed_in_the_terms_it_was_agreed_in(
+    session: Session, make: Make, price: dict[str, str], quantity: str, unit_price: str
+) -> None:
+    sale = sold(make, price)
+    use(session, sale, quantity)
+
+    (line,) = printed(session, billed(session, sale).id).lines
+
+    assert line.unit_price == unit_price

@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
 
@@ -12,10 +14,18 @@ from pypdf.generic import DictionaryObject, StreamObject
 from app.core.language import Language
 from app.core.money import Currency, Money
 from app.documents.fonts import FontsMissing
-from app.documents.invoice_print import InvoicePrint, PrintParty, PrintStatus
+from app.documents.invoice_print import (
+    InvoicePrint,
+    PrintLine,
+    PrintLineKind,
+    PrintParty,
+    PrintStatus,
+    PrintStep,
+    PrintTier,
+)
 from app.documents.printing import OutsideResource, print_page, printable, render_invoice
 from app.documents.wording import EN, ZH
-from tests.documents.prints import INVOICE, PAID, with_lines
+from tests.documents.prints import INVOICE, PAID, usd, with_lines
 
 
 def read(pdf: bytes) -> PdfReader:
@@ -231,3 +241,24 @@ def test_control_and_direction_characters_are_dropped_and_endless_names_cut() ->
 def test_a_missing_font_is_refused_before_a_page_of_boxes_is_printed(tmp_path: Path) -> None:
     with pytest.raises(FontsMissing, match="NotoSansSC-GB2312-Regular"):
         render_invoice(INVOICE, language=Language.EN, fonts=tmp_path)
+
+
+def test_a_bill_names_late_usage_and_commitments_in_its_language() -> None:
+    late = replace(
+        INVOICE.lines[1],
+        kind=PrintLineKind.LATE,
+        late_from=date(2026, 4, 1),
+        late_to=date(2026, 5, 1),
+        tiers=(PrintTier(Decimal(0), None, None, "", "-US$1.00", PrintStep.BILLED),),
+    )
+    commitment = PrintLine("Minimum commitment", usd(800), kind=PrintLineKind.COMMITMENT)
+    invoice = replace(INVOICE, lines=(late, commitment))
+
+    chinese, english = text(invoice), text(invoice, Language.EN)
+
+    assert "迟到用量 2026-04-01 至 2026-04-30" in chinese
+    assert "已出账" in chinese
+    assert "最低消费补足" in chinese
+    assert "Minimum commitment" not in chinese
+    assert "Late usage 2026-04-01 to 2026-04-30" in english
+    assert "Billed before" in english

@@ -1,10 +1,13 @@
 """An invoice's page tells how its amounts came about; it is voided once, with a reason."""
 
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Engine, select
 
-from app.billing.models import Invoice, InvoiceStatus
+from app.billing.models import Invoice, InvoiceKind, InvoiceLine, InvoiceStatus, LineKind
 from app.core import clock
 from app.core.db import begin
 from app.core.ids import Prefix, read
@@ -207,3 +210,87 @@ def printed(browser: Browser, invoice: str, content: bytes) -> Document:
             language=Language.ZH_HANS_CN,
             now=clock.now(),
         )
+
+
+def test_a_line_of_late_usage_names_its_period(browser: Browser, engine: Engine) -> None:
+    invoice = issued(engine, browser)
+    add_line(
+        engine,
+        browser,
+        kind=LineKind.LATE,
+        part={"filter": 0},
+        description="Agent runs (model = gpt-5)",
+        amount_minor=-91,
+        period_from=date(2026, 4, 1),
+        period_to=date(2026, 5, 1),
+        tiers=[step("billed", "-91")],
+    )
+
+    page = browser.text(f"/merchant/invoices/{invoice}")
+
+    assert "Agent runs (model = gpt-5)" in page
+    assert "Late usage" in page
+    assert "Apr 1, 2026 – Apr 30, 2026" in page
+    assert "billed before" in page
+    assert "−0.91 USD" in page
+
+
+def test_a_commitment_is_a_line_without_a_metric(browser: Browser, engine: Engine) -> None:
+    invoice = issued(engine, browser)
+    add_line(
+        engine,
+        browser,
+        kind=LineKind.COMMITMENT,
+        metric_id=None,
+        metric_code="",
+        description="Minimum commitment",
+        amount_minor=800,
+        tiers=[step("committed", "1000"), step("used", "-200")],
+    )
+
+    page = browser.text(f"/merchant/invoices/{invoice}")
+
+    assert "Minimum commitment" in page
+    assert "committed for the period" in page
+    assert "Late usage" not in page
+
+
+def test_an_invoice_of_late_usage_says_so(browser: Browser, engine: Engine) -> None:
+    invoice = issued(engine, browser)
+    with begin(engine, browser.merchant_id) as session:
+        session.scalars(select(Invoice)).one().kind = InvoiceKind.LATE
+
+    assert browser.text(f"/merchant/invoices/{invoice}").count("Late usage") == 2
+
+
+def step(basis: str, amount: str) -> dict[str, str | None]:
+    return {
+        "above": "0",
+        "up_to": None,
+        "quantity": "0",
+        "unit_price": "0",
+        "flat_fee": "0",
+        "amount": amount,
+        "basis": basis,
+    }
+
+
+def add_line(engine: Engine, browser: Browser, **columns: Any) -> None:
+    """Add a second line to the only invoice there is."""
+    with begin(engine, browser.merchant_id) as session:
+        invoice = session.scalars(select(Invoice)).one()
+        defaults: dict[str, Any] = {
+            "merchant_id": browser.merchant_id,
+            "invoice_id": invoice.id,
+            "position": 2,
+            "period_from": invoice.period_from,
+            "period_to": invoice.period_to,
+            "metric_id": 1,
+            "metric_code": "agent_runs",
+            "description": "Agent runs",
+            "unit": "run",
+            "quantity": Decimal(1),
+            "events": 1,
+            "is_priced": True,
+        }
+        session.add(InvoiceLine(**defaults | columns))

@@ -87,13 +87,15 @@ def sell_agent_runs(developer: Developer, *, starts_on: str = "2026-05-01") -> s
     return str(contract["id"])
 
 
-def send_runs(developer: Developer, quantity: int, *, key: str = "evt_abc_1234") -> Any:
+def send_runs(
+    developer: Developer, quantity: int, *, key: str = "evt_abc_1234", customer: str = "user_42"
+) -> Any:
     """Send one usage event of 25 May, as the guide prints it."""
     return developer.post(
         "/usage-events",
         events=[
             {
-                "customerExternalId": "user_42",
+                "customerExternalId": customer,
                 "idempotencyKey": key,
                 "metric": "agent_runs",
                 "quantity": str(quantity),

@@ -34,6 +34,10 @@ LISTS = (
     "/merchant/contracts",
     "/merchant/products",
     "/merchant/usage",
+    "/merchant/usage/costs",
+    "/merchant/usage/events",
+    "/merchant/usage/events/hours",
+    "/merchant/usage/dead",
     "/merchant/ledger",
     "/merchant/developer",
     "/merchant/developer/new",
@@ -41,7 +45,7 @@ LISTS = (
     "/merchant/mailbox",
     "/merchant/settings",
 )
-DETAIL = re.compile(r'href="(/merchant/(?:[a-z-]+)/(?:[a-z]+)_[0-9a-z]{13})"')
+DETAIL = re.compile(r'href="(/merchant/(?:[a-z-]+/)+[a-z]+_[0-9a-z]{13})"')
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def regular(browser: Browser, product: Product) -> Iterator[Visitor]:
     developer.post("/sandbox/clock", now="2026-05-26T02:00:00Z")
     sell_agent_runs(developer)
     send_runs(developer, 12_641)
+    send_runs(developer, 1, key="evt_lost", customer="user_77")
     invoice = bill_may(developer)
     eventually(lambda: "mail_" in _html(page, product, "/merchant/mailbox"))
     opened = developer.post(f"/invoices/{invoice['id']}/checkout", channel="alipay")
@@ -137,7 +142,7 @@ def test_the_pages_of_a_newcomer(
 def test_the_pages_of_a_regular(
     browser: Browser, product: Product, regular: Visitor, look: Look
 ) -> None:
-    assert len(regular.paths) >= len(LISTS) + 6
+    assert len(regular.paths) >= len(LISTS) + 8
     check(browser, product, regular, look)
 
 

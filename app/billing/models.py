@@ -1,7 +1,7 @@
 """Invoices: the only thing that ever gets paid. Lines, counters, runs, and their states."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -191,6 +191,12 @@ class Invoice(Tenant, Base):
     def settlement(self) -> Money:
         """What the merchant is owed, in the settlement currency."""
         return Money(self.settlement_minor, self.settlement_currency)
+
+    def earlier_period(self, line: "InvoiceLine") -> tuple[date, date] | None:
+        """Return the first and last day a line is about when it is not this invoice's period."""
+        if self.kind is InvoiceKind.USAGE and line.period_from == self.period_from:
+            return None
+        return line.period_from, line.period_to - timedelta(days=1)
 
 
 class LineKind(StrEnum):

@@ -78,7 +78,6 @@ def _line(line: InvoiceLine, invoice: Invoice, language: Language) -> PrintLine:
     currency = invoice.currency
     is_tiered = len(line.tiers) > 1
     is_commitment = line.kind is LineKind.COMMITMENT
-    is_late = invoice.kind is InvoiceKind.LATE or line.period_from != invoice.period_from
     return PrintLine(
         description=line.description,
         amount=Money(line.amount_minor, currency),
@@ -90,8 +89,7 @@ def _line(line: InvoiceLine, invoice: Invoice, language: Language) -> PrintLine:
         else _unit_price(line.tiers, currency, language),
         tiers=tuple(_tier(tier, currency, language) for tier in line.tiers) if is_tiered else (),
         kind=PrintLineKind(line.kind),
-        late_from=line.period_from if is_late else None,
-        late_to=line.period_to if is_late else None,
+        late_days=invoice.earlier_period(line),
     )
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlalchemy.orm import Session
 
 from app.billing import queries as invoices
-from app.billing.models import Invoice, InvoiceStatus
+from app.billing.models import Invoice, InvoiceStatus, LineKind
 from app.channels.base import ChannelName
 from app.core import ids
 from app.core.ids import Prefix
@@ -34,6 +34,16 @@ class Payee:
 
 
 @dataclass(frozen=True, slots=True)
+class BillLine:
+    """One line as its payer sees it; `late_of` are the days of an earlier period it is about."""
+
+    description: str
+    amount: Money
+    is_commitment: bool
+    late_of: tuple[date, date] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Bill:
     """The invoice as its payer sees it; the lines in the currency that it is priced in."""
 
@@ -41,7 +51,7 @@ class Bill:
     first_day: date
     last_day: date
     collect: Money
-    lines: tuple[tuple[str, Money], ...]
+    lines: tuple[BillLine, ...]
     priced: Money | None
     rate: str | None
     due_at: datetime | None
@@ -122,7 +132,12 @@ def _bill(session: Session, invoice: Invoice) -> Bill:
         last_day=invoice.period_to - timedelta(days=1),
         collect=invoice.collection,
         lines=tuple(
-            (line.description, Money(line.amount_minor, invoice.currency))
+            BillLine(
+                line.description,
+                Money(line.amount_minor, invoice.currency),
+                line.kind is LineKind.COMMITMENT,
+                invoice.earlier_period(line),
+            )
             for line in invoices.lines_of(session, invoice)
         ),
         priced=invoice.subtotal if is_converted else None,

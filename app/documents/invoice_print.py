@@ -78,7 +78,7 @@ class PrintLineKind(StrEnum):
 class PrintLine:
     """One line of the bill. `unit_price` is text: US$0.00001, US$4.00 / 100, 2.9%, or nothing.
 
-    `late_from` and `late_to`, exclusive, are the earlier period that a line is about.
+    `late_days` are the first and last day of the earlier period that a line is about.
     """
 
     description: str
@@ -89,8 +89,7 @@ class PrintLine:
     unit_price: str = ""
     tiers: tuple[PrintTier, ...] = ()
     kind: PrintLineKind = PrintLineKind.USAGE
-    late_from: date | None = None
-    late_to: date | None = None
+    late_days: tuple[date, date] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,11 +219,10 @@ def _major(minor: Fraction, currency: Currency) -> str:
 
 def _line(line: InvoiceLine, invoice: Invoice) -> Line:
     is_commitment = line.kind is LineKind.COMMITMENT
-    is_late = invoice.kind is InvoiceKind.LATE or line.period_from != invoice.period_from
     return Line(
         metric=line.metric_code,
         description=_("Minimum commitment") if is_commitment else line.description,
-        late_of=(line.period_from, line.period_to - timedelta(1)) if is_late else None,
+        late_of=invoice.earlier_period(line),
         unit=line.unit,
         quantity="" if is_commitment else decimal(line.quantity),
         events=line.events,

@@ -104,7 +104,7 @@ def test_late_usage_is_printed_with_its_period_and_what_was_billed(
     (line,) = printed(session, billed(session, sale, now=NOON + timedelta(days=30)).id).lines
 
     assert (line.kind, line.amount) == (PrintLineKind.LATE, usd(23))
-    assert (line.late_from, line.late_to) == (date(2026, 5, 1), date(2026, 6, 1))
+    assert line.late_days == (date(2026, 5, 1), date(2026, 5, 31))
     assert line.tiers == (
         PrintTier(Decimal(0), None, Decimal(123), "$0.01", "$1.23"),
         PrintTier(Decimal(0), None, None, "", "-$1.00", PrintStep.BILLED),

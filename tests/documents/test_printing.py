@@ -247,8 +247,7 @@ def test_a_bill_names_late_usage_and_commitments_in_its_language() -> None:
     late = replace(
         INVOICE.lines[1],
         kind=PrintLineKind.LATE,
-        late_from=date(2026, 4, 1),
-        late_to=date(2026, 5, 1),
+        late_days=(date(2026, 4, 1), date(2026, 4, 30)),
         tiers=(PrintTier(Decimal(0), None, None, "", "-US$1.00", PrintStep.BILLED),),
     )
     commitment = PrintLine("Minimum commitment", usd(800), kind=PrintLineKind.COMMITMENT)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 from flask_babel import gettext as _
@@ -229,12 +229,14 @@ def _total(price: Price, quantities: Sequence[Decimal], currency: Currency) -> M
 
 
 def _lines(rated: Rated, currency: Currency) -> list[Line]:
-    raw = sum((Fraction(tier.amount) for tier in rated.tiers), Fraction(0))
-    shares = [int(Fraction(tier.amount) / raw * 100) if raw > 0 else 0 for tier in rated.tiers]
-    starts = accumulate(shares, initial=0)
+    """Return what each tier pays; the ends of the bar's parts are rounded, so that it is full."""
+    sums = list(accumulate((Fraction(tier.amount) for tier in rated.tiers), initial=Fraction(0)))
+    ends = [int(each / sums[-1] * 100) if sums[-1] > 0 else 0 for each in sums]
     return [
-        Line(_label(tier), _working(tier, currency), major(tier.amount, currency), start, share)
-        for tier, start, share in zip(rated.tiers, starts, shares, strict=False)
+        Line(
+            _label(tier), _working(tier, currency), major(tier.amount, currency), start, end - start
+        )
+        for tier, (start, end) in zip(rated.tiers, pairwise(ends), strict=True)
     ]
 
 

@@ -68,7 +68,7 @@ def test_each_tier_says_what_it_pays() -> None:
 def test_the_shares_fill_the_bar_from_the_left() -> None:
     lines = told(form_of(GRADUATED), Trial("21")).lines
 
-    assert [(line.start, line.share) for line in lines] == [(0, 62), (62, 32), (94, 4)]
+    assert [(line.start, line.share) for line in lines] == [(0, 62), (62, 33), (95, 5)]
 
 
 def test_events_are_priced_one_after_the_other() -> None:

@@ -1,14 +1,16 @@
 """The page gives away nothing: one 404 for every wrong link, server state only, no inline style."""
 
 import re
+from datetime import date
+from decimal import Decimal
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.billing.models import InvoiceStatus
+from app.billing.models import InvoiceLine, InvoiceStatus, LineKind
 from app.billing.queries import get_invoice
-from app.core.db import Transaction
+from app.core.db import Transaction, merchant_of
 from app.payments import queries
 from tests.checkout.conftest import Due
 from tests.checkout.payer import Payer
@@ -130,3 +132,34 @@ def test_the_fragment_is_a_part_of_the_page(app: Flask, client: FlaskClient, due
 
     assert answer.text.lstrip().startswith('<main id="checkout"')
     assert "<html" not in answer.text
+
+
+def test_late_usage_names_the_days_it_is_about(
+    app: Flask, due: Due, transaction: Transaction
+) -> None:
+    with transaction() as session:
+        session.add(
+            InvoiceLine(
+                merchant_id=merchant_of(session),
+                invoice_id=due.invoice.id,
+                position=9,
+                kind=LineKind.LATE,
+                period_from=date(2026, 4, 1),
+                period_to=date(2026, 5, 1),
+                metric_id=1,
+                metric_code="agent_runs",
+                description="Agent runs (model = gpt-5)",
+                unit="run",
+                quantity=Decimal(1),
+                events=1,
+                amount_minor=23,
+                is_priced=True,
+                tiers=[],
+            )
+        )
+    payer = Payer(app, due.path)
+
+    payer.look("?lang=en")
+
+    assert "Agent runs (model = gpt-5)" in payer.text
+    assert "Late usage Apr 1, 2026 – Apr 30, 2026" in payer.text

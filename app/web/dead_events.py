@@ -29,7 +29,7 @@ from app.metering.tallies import DayTally
 from app.pricing import queries as catalogue
 from app.web import axes, charts, csv, listing
 from app.web.access import actor, now
-from app.web.page import page
+from app.web.page import is_partial, page
 from app.web.refusals import say
 from app.web.usage_tabs import UNMATCHED, usage_tabs
 
@@ -162,7 +162,7 @@ def replay_progress() -> Response:
     """Show how far the last replay is; asked again and again while it runs."""
     with transaction(g.merchant_id) as session:
         replay = replaying.find_replay(session)
-    return page("usage/_replay.html", replay=replay, asked=True)
+    return page("usage/_replay.html", replay=replay)
 
 
 def outcome_words(code: str | None) -> str:
@@ -190,18 +190,24 @@ def _index() -> Response:
             "usage/dead.html",
             fragment="rows",
             nav="usage",
-            tabs=usage_tabs(session, UNMATCHED),
-            causes=_with_steps(session, room.causes(session)),
             rows=[_row(row) for row in found.rows],
             statuses=_status_tabs(),
             wanted=wanted,
             cause_title=_title(wanted.reason, wanted.name) if wanted.reason else "",
             pager=listing.pager(found.next_cursor),
             csv_url=listing.csv_url(),
-            replay=replaying.find_replay(session),
-            asked=False,
-            **_tallies(session),
+            **({} if is_partial() else _around(session)),
         )
+
+
+def _around(session: Session) -> dict[str, Any]:
+    """Return what stands around the list."""
+    return {
+        "tabs": usage_tabs(session, UNMATCHED),
+        "causes": _with_steps(session, room.causes(session)),
+        "replay": replaying.find_replay(session),
+        **_tallies(session),
+    }
 
 
 def _raw(row: DeadEvent) -> str:

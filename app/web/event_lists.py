@@ -44,8 +44,6 @@ HEADER = (
 )
 """The columns of the file, as `csv_rows` fills them."""
 
-_FILTERS = ("q", "customer", "metric", "outcome")
-
 
 @dataclass(frozen=True)
 class Row:
@@ -127,7 +125,6 @@ def filter_fields(session: Session) -> dict[str, Any]:
         ],
         "range": chosen_range().key,
         "ranges": range_options(),
-        "is_filtered": any(request.args.get(name) for name in _FILTERS),
     }
 
 

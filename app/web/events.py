@@ -20,7 +20,7 @@ from app.metering.queries import EventFilter, ListedEvent
 from app.web import csv, event_rates, listing, snippets
 from app.web.access import now
 from app.web.event_lists import HEADER, chosen_filter, csv_rows, filter_fields, find_page, rows_of
-from app.web.page import page
+from app.web.page import is_partial, page
 from app.web.usage_tabs import EVENTS, usage_tabs
 
 LIVE_FOR = timedelta(minutes=10)
@@ -69,16 +69,24 @@ def _list(
         "usage/events.html",
         fragment="rows",
         nav="usage",
-        tabs=usage_tabs(session, EVENTS),
         rows=rows_of(session, shown, new_after=live.after_id if live else None),
         looked_back_to=found.looked_back_to,
         pager=listing.pager(found.next_cursor),
         csv_url=listing.csv_url(),
-        rate=event_rates.by_day(session),
-        snippet="" if shown else _first_event(session),
-        **filter_fields(session),
         **_live_links(live, arrived),
+        **({} if is_partial() else _around(session, is_empty=not shown)),
     )
+
+
+def _around(session: Session, *, is_empty: bool) -> dict[str, Any]:
+    """Return what stands around the list; a live one does without, every two seconds."""
+    return {
+        "tabs": usage_tabs(session, EVENTS),
+        "rate": event_rates.by_day(session),
+        "rate_url": url_for("web.events_by_hour"),
+        "snippet": _first_event(session) if is_empty else "",
+        **filter_fields(session),
+    }
 
 
 def _first_event(session: Session) -> str:
@@ -115,7 +123,6 @@ def _live_links(live: Live | None, arrived: Sequence[ListedEvent]) -> dict[str, 
         "poll_url": listing.address(after=after) if live and not live.is_over else "",
         "start_url": listing.address(live=str(_seconds()), after=""),
         "stop_url": listing.address(live="", after=""),
-        "rate_url": url_for("web.events_by_hour"),
     }
 
 

@@ -15,7 +15,7 @@ LANGUAGES = {"en": "en", "zh": "zh_Hans_CN"}
 
 def page(template: str, *, fragment: str = "", status: int = 200, **context: Any) -> Response:
     """Render `template`, or only its block `fragment` when htmx will swap a part of the page."""
-    if fragment and request.headers.get("HX-Request-Type") == "partial":
+    if fragment and is_partial():
         body = render_block(template, fragment, **context)
     else:
         body = render_template(template, **context)
@@ -24,6 +24,11 @@ def page(template: str, *, fragment: str = "", status: int = 200, **context: Any
     if current_user.is_authenticated:
         response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def is_partial() -> bool:
+    """Tell whether htmx will swap a part of the page: what stands around it is not drawn."""
+    return request.headers.get("HX-Request-Type") == "partial"
 
 
 def register(app: Flask) -> None:

@@ -99,7 +99,8 @@ def list_page(
             metrics=_metrics(session),
             aggregations=aggregations(),
             product_form=product_form or blank(**_PRODUCT),
-            metric_form=metric_form or blank(**METRIC),
+            metric_form=metric_form
+            or blank(**METRIC | {"metric_code": request.args.get("metric_code", "")}),
             next_url=next_url,
             prev_url=prev_url,
             csv_url=listing.csv_url(),

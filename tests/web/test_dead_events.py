@@ -7,8 +7,11 @@ from sqlalchemy import Engine
 
 from app.core import clock
 from app.core.db import begin
+from app.core.ids import Prefix, show
+from app.customers.models import CustomerStatus
 from app.metering import replaying
 from app.metering.dead_events import DeadFilter
+from tests.make import Make
 from tests.metering.conftest import SHANGHAI
 from tests.metering.dead import kept
 from tests.web.conftest import PARTIAL, Browser
@@ -39,17 +42,35 @@ def test_an_unknown_customer_is_created_from_here(lost: Browser) -> None:
     assert 'value="user_77"' in lost.text("/merchant/customers?external_id=user_77")
 
 
-def test_a_customer_without_a_contract_gets_one_from_here(browser: Browser, engine: Engine) -> None:
-    lost_without_metric = event("evt_2", metric="gpu_seconds")
+def test_an_unknown_metric_is_added_from_here(browser: Browser, engine: Engine) -> None:
     put_on_contract(engine, browser, "user_42")
-    send(engine, browser, lost_without_metric)
-    send(engine, browser, event("evt_3", customer_external_id="user_43"))
+    send(engine, browser, event(metric="gpu_seconds"))
 
     page = browser.text(DEAD)
 
     assert "Unknown metric gpu_seconds" in page
-    assert "/merchant/products?metric_code=gpu_seconds#new-metric" in page
-    assert "Unknown customer user_43" in page
+    assert 'href="/merchant/products?metric_code=gpu_seconds#new-metric"' in page
+    assert 'value="gpu_seconds"' in browser.text("/merchant/products?metric_code=gpu_seconds")
+
+
+def test_a_customer_without_a_contract_gets_one_from_here(browser: Browser, engine: Engine) -> None:
+    with begin(engine, browser.merchant_id) as session:
+        Make(session).customer(external_id="user_43")
+    send(engine, browser, event(customer_external_id="user_43"))
+
+    page = browser.text(DEAD)
+
+    assert "No contract of user_43 covers the time" in page
+    assert 'href="/merchant/contracts/new?customer=user_43"' in page
+
+
+def test_an_archived_customer_is_shown_from_here(browser: Browser, engine: Engine) -> None:
+    with begin(engine, browser.merchant_id) as session:
+        customer = Make(session).customer(external_id="user_43", status=CustomerStatus.ARCHIVED)
+        public_id = show(Prefix.CUSTOMER, customer.id)
+    send(engine, browser, event(customer_external_id="user_43"))
+
+    assert f'href="/merchant/customers/{public_id}"' in browser.text(DEAD)
 
 
 def test_a_mended_cause_is_replayed_whole(lost: Browser, engine: Engine) -> None:

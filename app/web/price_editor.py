@@ -5,6 +5,7 @@ Its buttons name a wish (`do`). A change of the rows answers the form as typed, 
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from flask import flash, g, redirect, request, url_for
 from flask_babel import gettext as _
@@ -25,6 +26,7 @@ from app.web.page import page
 from app.web.price_forms import PriceForm, Spot, from_content, read_form
 from app.web.price_rows import PriceRow
 from app.web.public_ids import PUBLIC_IDS
+from app.web.refusals import say
 
 _WRITES = frozenset({"save", "publish"})
 _FIRST_METRIC = "tokens_input"
@@ -92,24 +94,11 @@ def edit(rate_card_id: str) -> Response:
 def change(rate_card_id: str) -> Response:
     """Save or publish the draft as typed, or change the rows of the form."""
     prices, wish = read_form(request.form), _wish()
+    if wish in _WRITES:
+        return _write(rate_card_id, prices, is_final=wish == "publish")
     if wish == "rebase":
         return _rebase(rate_card_id, prices)
-    if wish not in _WRITES:
-        return _edit_page(rate_card_id, price_changes.change(prices, wish), fragment=_part(wish))
-    try:
-        with transaction(g.merchant_id) as session:
-            card_id = read(Prefix.RATE_CARD, rate_card_id)
-            _refuse_overtaken(session, card_id)
-            _save(session, card_id, prices)
-            version = _publish(session, card_id) if wish == "publish" else None
-    except (drafts.DraftOutdated, drafts.DraftChanged):
-        return _edit_page(rate_card_id, prices, status=409)
-    except Refusal as refusal:
-        return _edit_page(rate_card_id, prices.refuse(refusal), status=422)
-    if version is None:
-        flash(_("The draft is saved."), "ok")
-        return redirect(_address(rate_card_id, prices), 303)
-    return _published(version)
+    return _edit_page(rate_card_id, price_changes.change(prices, wish), fragment=_part(wish))
 
 
 def publish_draft(rate_card_id: str) -> Response:
@@ -124,7 +113,8 @@ def publish_draft(rate_card_id: str) -> Response:
                 actor=access.actor(),
                 now=access.now(),
             )
-    except (drafts.DraftOutdated, drafts.DraftChanged):
+    except (drafts.DraftOutdated, drafts.DraftChanged) as refusal:
+        flash(say(refusal), "bad")
         return redirect(url_for("web.edit_rate_card", rate_card_id=rate_card_id), 303)
     return _published(version)
 
@@ -137,24 +127,35 @@ def discard_draft(rate_card_id: str) -> Response:
     return _to_rate_card(card_id)
 
 
-def _save(session: Session, card_id: int, prices: PriceForm) -> RateCardDraft:
-    return drafts.save_draft(
-        session, card_id, content=prices.content(), actor=access.actor(), now=access.now()
-    )
-
-
-def _publish(session: Session, card_id: int) -> RateCardVersion:
-    return drafts.publish_draft(session, card_id, actor=access.actor(), now=access.now())
+def _write(rate_card_id: str, prices: PriceForm, *, is_final: bool) -> Response:
+    """Save what is typed as the draft; when it is final, publish it in the same transaction."""
+    who: dict[str, Any] = {"actor": access.actor(), "now": access.now()}
+    try:
+        with transaction(g.merchant_id) as session:
+            card_id = read(Prefix.RATE_CARD, rate_card_id)
+            _refuse_overtaken(session, card_id)
+            drafts.save_draft(session, card_id, content=prices.content(), **who)
+            version = drafts.publish_draft(session, card_id, **who) if is_final else None
+    except (drafts.DraftOutdated, drafts.DraftChanged):
+        return _edit_page(rate_card_id, prices, status=409)
+    except Refusal as refusal:
+        return _edit_page(rate_card_id, prices.refuse(refusal), status=422)
+    if version:
+        return _published(version)
+    flash(_("The draft is saved."), "ok")
+    return redirect(_address(rate_card_id, prices), 303)
 
 
 def _refuse_overtaken(session: Session, card_id: int) -> None:
     """Raise when the card or its draft is no more what this page was opened on."""
     rate_cards.lock_rate_card(session, card_id)
-    basis, draft = request.form.get("based_on", type=int), drafts.find_draft(session, card_id)
-    if basis is not None and basis != queries.current_version(session, card_id).number:
+    draft = drafts.find_draft(session, card_id)
+    current = queries.current_version(session, card_id).number
+    if request.form.get("based_on", current, type=int) != current:
         raise drafts.DraftOutdated("a version was published since the page was opened")
-    if draft and request.form.get("seen", "") not in {"", content_sha256(draft.content)}:
-        raise drafts.DraftChanged(f"{draft.updated_by} saved the draft since the page was opened")
+    sha256 = content_sha256(draft.content) if draft else ""
+    if request.form.get("seen", sha256) != sha256:
+        raise drafts.DraftChanged("somebody saved or discarded the draft since then")
 
 
 def _rebase(rate_card_id: str, prices: PriceForm) -> Response:

@@ -279,6 +279,17 @@ def test_a_draft_saved_meanwhile_is_not_overwritten(browser: Browser, engine: En
     assert draft["currencies"]["USD"][0]["unit_price"] == "3"
 
 
+def test_the_first_draft_of_a_colleague_is_not_overwritten(browser: Browser) -> None:
+    path = new_card(browser, STANDARD)
+    opened = {"based_on": "1", "seen": hidden(browser.text(f"{path}/edit"), "seen")}
+    browser.post(f"{path}/edit", STANDARD | {"unit_price": "2", "do": "save"})
+
+    refused = browser.post(f"{path}/edit", STANDARD | opened | {"unit_price": "4", "do": "save"})
+
+    assert refused.status_code == 409
+    assert "saved the draft meanwhile" in refused.text
+
+
 def test_an_older_version_can_be_read_and_compared(browser: Browser) -> None:
     path = new_card(browser, STANDARD)
     for price in ("2", "3"):

@@ -9,9 +9,14 @@ import json
 import sys
 from pathlib import Path
 
-from bench import ingest, rating
+from bench import ingest, pages, rating
 
-BENCHMARKS = {"ingest": ingest.run, "ingest-room": ingest.run_room, "rating": rating.run}
+BENCHMARKS = {
+    "ingest": ingest.run,
+    "ingest-room": ingest.run_room,
+    "pages": pages.run,
+    "rating": rating.run,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -7,16 +7,19 @@ from decimal import Decimal
 from enum import StrEnum
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Select,
     SQLColumnExpression,
     and_,
+    any_,
     case,
     func,
+    literal,
     select,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.orm import Session, aliased
 
 from app.core.errors import Invalid, NotFound
@@ -109,25 +112,14 @@ def list_events(
     candidates = _candidates(wanted)
     if cursor:
         candidates = candidates.where(tuple_(*_read_cursor(cursor)) > _POSITION)
-    looked_at = candidates.limit(LOOKED_AT).subquery()
-    event = aliased(UsageEvent, looked_at)
-    found = session.scalars(
-        select(event)
-        .where(*_conditions(event, wanted))
-        .order_by(event.occurred_at.desc(), event.id.desc())
-        .limit(limit + 1)
-    ).all()
+    found = session.scalars(_meeting(candidates, wanted).limit(limit + 1)).all()
     rows = _with_voids(session, found[:limit])
     if len(found) > limit:
         return EventPage(rows, _write_cursor(found[limit - 1].occurred_at, found[limit - 1].id))
-    bound = session.execute(
-        candidates.with_only_columns(UsageEvent.occurred_at, UsageEvent.id)
-        .offset(LOOKED_AT - 1)
-        .limit(1)
-    ).one_or_none()
+    bound = _bound(session, candidates) if _conditions(UsageEvent, wanted) else None
     if bound is None:
         return EventPage(rows, None)
-    return EventPage(rows, _write_cursor(*bound), looked_back_to=bound.occurred_at)
+    return EventPage(rows, _write_cursor(*bound), looked_back_to=bound[0])
 
 
 def get_event(session: Session, event_id: int) -> ListedEvent:
@@ -174,6 +166,25 @@ def _candidates(wanted: EventFilter) -> Select[UsageEvent]:
     return statement
 
 
+def _meeting(candidates: Select[UsageEvent], wanted: EventFilter) -> Select[UsageEvent]:
+    """Return those of the first candidates that meet what no index knows."""
+    if not _conditions(UsageEvent, wanted):
+        return candidates
+    event = aliased(UsageEvent, candidates.limit(LOOKED_AT).subquery())
+    return (
+        select(event)
+        .where(*_conditions(event, wanted))
+        .order_by(event.occurred_at.desc(), event.id.desc())
+    )
+
+
+def _bound(session: Session, candidates: Select[UsageEvent]) -> tuple[datetime, int] | None:
+    """Return where the last candidate that is looked at is, if there are so many."""
+    last = candidates.with_only_columns(UsageEvent.occurred_at, UsageEvent.id)
+    row = session.execute(last.offset(LOOKED_AT - 1).limit(1)).one_or_none()
+    return None if row is None else (row.occurred_at, row.id)
+
+
 def _conditions(event: type[UsageEvent], wanted: EventFilter) -> list[ColumnElement[bool]]:
     """Return what no index knows, and every candidate is asked."""
     conditions: list[ColumnElement[bool]] = []
@@ -199,9 +210,14 @@ def _is_void_of(event: type[UsageEvent]) -> ColumnElement[bool]:
 
 
 def _with_voids(session: Session, events: Sequence[UsageEvent]) -> list[ListedEvent]:
-    keys = [(event.occurred_at, event.id) for event in events]
-    statement = select(UsageVoid).where(tuple_(UsageVoid.occurred_at, UsageVoid.event_id).in_(keys))
-    voids = {void.event_id: void for void in session.scalars(statement)} if keys else {}
+    if not events:
+        return []
+    ids = literal([event.id for event in events], ARRAY(BigInteger))
+    moments = [event.occurred_at for event in events]
+    statement = select(UsageVoid).where(
+        UsageVoid.occurred_at.between(min(moments), max(moments)), UsageVoid.event_id == any_(ids)
+    )
+    voids = {void.event_id: void for void in session.scalars(statement)}
     return [ListedEvent(event, voids.get(event.id)) for event in events]
 
 

@@ -235,7 +235,7 @@ def _priced_elsewhere(session: Session, scope: Scope) -> set[str]:
                 catalogue.get_version(session, contract.rate_card_version_id), contract.currency
             )
             for contract in contracts
-            if _overlaps(contract, scope)
+            if contract.id != scope.contract_id and _overlaps(contract, scope)
         )
     )
 

@@ -58,6 +58,7 @@ def _cases(session: Session, replay: PriceReplay, contracts: Sequence[Contract])
         usage = _usage_of(session, {each.customer_id for each in covering}, period, zone=zone)
         for contract in covering:
             current = Scope(
+                contract_id=contract.id,
                 customer_id=contract.customer_id,
                 terms=terms[contract.id],
                 period=period,

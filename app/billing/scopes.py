@@ -29,12 +29,13 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The usage of a customer in one period of a contract, and the terms it is rated at.
+    """The usage of a contract's customer in one period, and the terms it is rated at.
 
     Days are those of `zone`; `end_day` is exclusive. `whole_days` is how long the period would be
     had the contract begun before it and not ended in it.
     """
 
+    contract_id: int
     customer_id: int
     terms: Terms
     period: Period
@@ -70,7 +71,14 @@ def read_terms(content: Mapping[str, Any], currency: Currency) -> Terms:
 def scope_of(contract: Contract, period: Period, terms: Terms, *, zone: ZoneInfo) -> Scope:
     """Return the scope of one of the contract's periods at these terms."""
     whole = _whole_period(contract.cycle, period, anchor=contract.anchor_on, zone=zone)
-    return Scope(contract.customer_id, terms, period, zone, whole.days(zone))
+    return Scope(
+        contract_id=contract.id,
+        customer_id=contract.customer_id,
+        terms=terms,
+        period=period,
+        zone=zone,
+        whole_days=whole.days(zone),
+    )
 
 
 def scope_of_invoice(contract: Contract, invoice: Invoice) -> Scope:

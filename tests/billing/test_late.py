@@ -178,6 +178,23 @@ def test_late_usage_has_the_prices_of_its_invoice(session: Session, make: Make) 
     assert [line.amount_minor for line in lines_of(session, june)] == [50, 10]
 
 
+def test_what_a_later_version_prices_stays_unpriced_where_it_was(
+    session: Session, make: Make
+) -> None:
+    sale, stray = sold(make), make.metric()
+    strays = Sold(stray, sale.contract)
+    send(session, strays, "9", at=in_may(0))
+    billed(session, sale)
+    sale.contract.rate_card_version_id = make.priced_at(stray, "5").id
+    send(session, sale, "10", at=in_may(1))
+
+    june = billed(session, sale, now=JULY_2)
+
+    assert [told(line) for line in lines_of(session, june)] == [
+        (LineKind.LATE, date(2026, 5, 1), 10, 10)
+    ]
+
+
 def test_the_highest_value_may_come_late(session: Session, make: Make) -> None:
     metric = make.metric(aggregation=Aggregation.MAX)
     sale = Sold(metric, make.contract(make.priced_at(metric, "10")))

@@ -1,25 +1,22 @@
 """Single events as lists show them: by page, by id, and as they arrive."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Select,
-    SQLColumnExpression,
     and_,
     any_,
-    case,
     func,
     literal,
     select,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 
 from app.core.errors import Invalid, NotFound
@@ -31,9 +28,7 @@ from app.core.paging import (
     decode_cursor,
     encode_cursor,
 )
-from app.metering.models import UsageEvent, UsageRollup, UsageVoid
-from app.metering.usage import Usage
-from app.pricing.models import Aggregation, Metric
+from app.metering.models import UsageEvent, UsageVoid
 
 LOOKED_AT = 20_000
 """How many events a page looks at, at most, for those that meet the filter."""
@@ -233,103 +228,3 @@ def _read_cursor(cursor: str) -> tuple[datetime, int]:
         return _EPOCH + microseconds * _MICROSECOND, event_id
     except OverflowError as error:
         raise BadCursor("this cursor is not one of ours", path="cursor") from error
-
-
-@dataclass(frozen=True, slots=True)
-class DayUsage:
-    """A metric on one local day of the merchant."""
-
-    day: date
-    metric_id: int
-    quantity: Decimal
-    events: int
-
-
-def period_usage(
-    session: Session, customer_ids: Collection[int], *, first_day: date, end_day: date
-) -> dict[tuple[int, int], Usage]:
-    """Return usage by (customer id, metric id) on the local days from `first_day` to `end_day`.
-
-    `end_day` is exclusive. The metric's aggregation says what the days come to together. A
-    customer that used nothing of a metric has no entry: `NO_USAGE`.
-    """
-    newest_last = aggregate_order_by(UsageRollup.last_quantity, UsageRollup.last_at.desc())
-    quantity = _by_aggregation(
-        total=func.sum(UsageRollup.quantity),
-        events=func.sum(UsageRollup.events),
-        maximum=func.max(UsageRollup.maximum),
-        last=func.array_agg(newest_last)[1],
-    )
-    statement = (
-        select(
-            UsageRollup.customer_id, UsageRollup.metric_id, quantity, func.sum(UsageRollup.events)
-        )
-        .join(Metric, Metric.id == UsageRollup.metric_id)
-        .where(
-            UsageRollup.customer_id.in_(customer_ids),
-            UsageRollup.day >= first_day,
-            UsageRollup.day < end_day,
-        )
-        .group_by(UsageRollup.customer_id, UsageRollup.metric_id, Metric.aggregation)
-    )
-    return {
-        (customer_id, metric_id): Usage(quantity, int(events))
-        for customer_id, metric_id, quantity, events in session.execute(statement)
-    }
-
-
-def daily_usage(
-    session: Session,
-    *,
-    first_day: date,
-    end_day: date,
-    metric_id: int | None = None,
-    customer_id: int | None = None,
-) -> list[DayUsage]:
-    """Return each day and metric with usage, oldest first; days without usage are left out.
-
-    Over several customers a day's quantity is the sum of what each of them came to: the highest
-    storage of every customer, added up.
-    """
-    quantity = _by_aggregation(
-        total=UsageRollup.quantity,
-        events=UsageRollup.events,
-        maximum=UsageRollup.maximum,
-        last=UsageRollup.last_quantity,
-    )
-    statement = (
-        select(
-            UsageRollup.day,
-            UsageRollup.metric_id,
-            func.sum(quantity),
-            func.sum(UsageRollup.events),
-        )
-        .join(Metric, Metric.id == UsageRollup.metric_id)
-        .where(UsageRollup.day >= first_day, UsageRollup.day < end_day)
-        .group_by(UsageRollup.day, UsageRollup.metric_id)
-        .order_by(UsageRollup.day, UsageRollup.metric_id)
-    )
-    if metric_id is not None:
-        statement = statement.where(UsageRollup.metric_id == metric_id)
-    if customer_id is not None:
-        statement = statement.where(UsageRollup.customer_id == customer_id)
-    return [
-        DayUsage(day, metric, quantity, int(events))
-        for day, metric, quantity, events in session.execute(statement)
-    ]
-
-
-def _by_aggregation(
-    *,
-    total: SQLColumnExpression[Decimal],
-    events: SQLColumnExpression[int],
-    maximum: SQLColumnExpression[Decimal],
-    last: SQLColumnExpression[Decimal],
-) -> ColumnElement[Decimal]:
-    """Choose the column that the metric's aggregation asks for."""
-    return case(
-        (Metric.aggregation == Aggregation.SUM, total),
-        (Metric.aggregation == Aggregation.COUNT, events),
-        (Metric.aggregation == Aggregation.MAX, maximum),
-        else_=last,
-    )

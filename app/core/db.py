@@ -148,6 +148,8 @@ def begin_plain(engine: Engine, merchant_id: int) -> Iterator[PlainTransaction]:
         yield PlainTransaction(merchant_id, _wire(pooled))
         _command(pooled, "COMMIT")
     finally:
+        if _wire(pooled).closed:
+            pooled.invalidate()  # cut off: there is nothing to roll back
         pooled.close()  # rolls back what is not committed
 
 

@@ -221,7 +221,7 @@ def _unpriced_trouble(session: Session, gap: Unpriced) -> Trouble:
     return Trouble(
         _("%(metric)s is used and has no price", metric=gap.metric.name),
         _(
-            "%(count)s customers on %(card)s v%(number)s used it in the last 30 days, in a way "
+            "Used in the last 30 days by customers on %(card)s v%(number)s (%(count)s), in a way "
             "that no price takes. It will be billed at nothing.",
             count=gap.customers,
             card=card.name,

@@ -1,5 +1,7 @@
 """The overview ticks its steps from what is there, and adds up what was paid and is owed."""
 
+from decimal import Decimal
+
 from sqlalchemy import Engine, select
 
 from app.billing.models import Invoice
@@ -9,9 +11,10 @@ from app.core.db import begin
 from app.customers.models import Customer
 from app.identity import keys
 from app.identity.models import Scope
+from app.metering.models import UsageDay, UsageRollup
 from app.webhooks import endpoints
 from app.webhooks.catalogue import EventType
-from tests.make import NOON
+from tests.make import NOON, Make
 from tests.web.books import issued, paid, used
 from tests.web.conftest import Browser
 
@@ -112,3 +115,42 @@ def test_the_command_holds_the_merchants_own_customer_and_metric(
     page = browser.text("/merchant")
     assert "$BUFFMONEY_API_KEY" in page
     assert "&#34;it&#39;\\&#39;&#39;s &lt;b&gt;me&lt;/b&gt;&#34;" in page
+
+
+def test_usage_without_a_price_wants_attention(browser: Browser, engine: Engine) -> None:
+    today = clock.now()
+    with begin(engine, browser.merchant_id) as session:
+        make = Make(session)
+        contract = make.contract(make.priced_at(make.metric(), "1"))
+        stray = make.metric(name="Voice minutes")
+        day = today.date()
+        session.add(
+            UsageRollup(
+                merchant_id=browser.merchant_id,
+                customer_id=contract.customer_id,
+                metric_id=stray.id,
+                day=day,
+                quantity=Decimal(9),
+                events=1,
+                maximum=Decimal(9),
+                last_at=today,
+                last_id=1,
+                last_quantity=Decimal(9),
+            )
+        )
+        session.add(
+            UsageDay(
+                merchant_id=browser.merchant_id,
+                metric_id=stray.id,
+                day=day,
+                series_id=0,
+                quantity=Decimal(9),
+                events=1,
+                customers=1,
+            )
+        )
+
+    page = browser.text("/merchant")
+
+    assert "Voice minutes is used and has no price" in page
+    assert "customers on Standard v1 (1)" in page

@@ -16,9 +16,11 @@ from sqlalchemy.orm import Session
 
 from app.core.db import Transaction
 from app.core.periods import local_date
-from app.metering.aggregation import Aggregation, Reading, aggregate
+from app.metering.aggregation import Reading, aggregate
 from app.metering.ingestion import MerchantWindow, ingest
 from app.metering.models import UsageEvent, UsageRollup
+from app.metering.rollups import wrong_rollups
+from app.pricing.models import Aggregation
 from tests.make import NOON
 from tests.metering.conftest import Event, answers, furnish, send
 
@@ -76,6 +78,7 @@ def test_a_rollup_is_what_its_raw_events_come_to(shop: Session, sent: list[list[
         )
         for key, group in readings.items()
     }
+    assert not wrong_rollups(shop, zone=ZoneInfo("Asia/Shanghai"))
     outer.rollback()
     shop.expunge_all()  # what was rolled back is not to be seen by the next example
 

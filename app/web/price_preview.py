@@ -53,9 +53,8 @@ class Entry:
 
 def context(session: Session, prices: PriceForm, *, current: Document | None) -> dict[str, Any]:
     """Return what the blocks `editor` and `preview` show; `current` is the content in force."""
-    metrics = queries.list_metrics(session, status=CatalogStatus.ACTIVE, limit=MAX_LIMIT).rows
-    by_code = {metric.code: metric for metric in metrics}
-    metric = by_code.get(prices.row.metric)
+    active = queries.list_metrics(session, status=CatalogStatus.ACTIVE, limit=MAX_LIMIT).rows
+    metric = queries.metrics_by_code(session, [prices.row.metric]).get(prices.row.metric)
     declared: Declared = dict(sorted(metric.dimensions.items())) if metric else {}
     problem, changes = _judge(session, prices, current)
     if problem and problem.is_typed and problem.at == prices.at and not prices.has_errors:
@@ -69,7 +68,10 @@ def context(session: Session, prices: PriceForm, *, current: Document | None) ->
         "prices": prices,
         "entries": _entries(prices, problem),
         "model_names": price_words.models(),
-        "metrics": [(code, code) for code in sorted(by_code)],
+        # With the one that is priced, were it archived or one of many.
+        "metrics": [
+            (code, code) for code in sorted({each.code for each in [*active, metric] if each})
+        ],
         "unit": metric.unit if metric else _("unit"),
         "declared": declared,
         "match_names": list(dict.fromkeys([*declared, *(taken.match if taken else ())])),

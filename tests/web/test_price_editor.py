@@ -290,6 +290,17 @@ def test_the_first_draft_of_a_colleague_is_not_overwritten(browser: Browser) -> 
     assert "saved the draft meanwhile" in refused.text
 
 
+def test_a_metric_that_was_archived_is_still_named(browser: Browser) -> None:
+    metric = {"metric_code": "audio", "metric_name": "Audio", "unit": "minute"}
+    browser.post("/merchant/metrics", metric | {"aggregation": "sum", "dimensions": ""})
+    path = new_card(browser, STANDARD | {"metric": "audio"})
+    found = re.search(r"/merchant/metrics/mtr_\w+/archive", browser.text("/merchant/products"))
+    assert found
+    browser.post(found[0])
+
+    assert '<option value="audio" selected>' in browser.text(f"{path}/edit")
+
+
 def test_an_older_version_can_be_read_and_compared(browser: Browser) -> None:
     path = new_card(browser, STANDARD)
     for price in ("2", "3"):

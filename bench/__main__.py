@@ -9,10 +9,14 @@ import json
 import sys
 from pathlib import Path
 
-from bench import ingest, pages, rating
+from bench import growth, ingest, pages, rating, storms, versus
 
 BENCHMARKS = {
+    "crash": storms.run_crash,
+    "dup": storms.run_dup,
     "ingest": ingest.run,
+    "ingest-growth": growth.run,
+    "ingest-peer-orm": versus.run,
     "ingest-room": ingest.run_room,
     "pages": pages.run,
     "rating": rating.run,

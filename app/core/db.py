@@ -113,7 +113,8 @@ class PlainTransaction:
 
     def run(self, statement: str, parameters: Mapping[str, object]) -> Sequence[Any]:
         cursor = self.connection.execute(statement, parameters)
-        return cursor.fetchall() if cursor.description else ()
+        answers = cursor.pgresult is not None and cursor.pgresult.nfields  # `description` is dear
+        return cursor.fetchall() if answers else ()
 
 
 Work = Session | PlainTransaction

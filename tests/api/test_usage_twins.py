@@ -78,11 +78,12 @@ def test_the_same_key_with_other_events_changes_nothing(
     caller: Caller, engine: Engine, merchant_id: int
 ) -> None:
     send(caller, raw(event("a")))
+    before = counted(engine, merchant_id)
     answer = send(caller, raw(event("b")))
 
     assert (answer.status_code, answer.get_json()["code"]) == (422, "idempotency_key_reused")
     assert answer.get_json()["path"] == "Idempotency-Key"
-    assert counted(engine, merchant_id) == 1
+    assert counted(engine, merchant_id) == before
 
 
 def test_a_batch_that_is_refused_keeps_no_key(caller: Caller) -> None:
@@ -99,6 +100,7 @@ def test_a_replay_needs_the_scope(caller: Caller, caller_with: Call) -> None:
 def test_eight_at_once_do_it_once_and_answer_the_same(
     caller: Caller, engine: Engine, merchant_id: int
 ) -> None:
+    before = counted(engine, merchant_id)
     for number in range(5):
         body = raw(*[event(f"{number}-{index}") for index in range(20)])
         again = partial(send, body=body, key=f"k-{number}")
@@ -111,9 +113,9 @@ def test_eight_at_once_do_it_once_and_answer_the_same(
         replays = ["Idempotent-Replayed" in answer.headers for answer in answers]
         assert sorted(replays) == [False] + [True] * 7
 
-    assert counted(engine, merchant_id) == 100
+    assert counted(engine, merchant_id) == before + 100
     with begin(engine, merchant_id) as session:
-        assert session.scalar(select(func.sum(UsageRollup.events))) == 100
+        assert 100 in session.scalars(select(UsageRollup.events)).all()
 
 
 def test_whoever_finds_the_key_recorded_undoes_all_it_did(
@@ -151,6 +153,7 @@ def test_a_server_that_was_away_costs_no_call(
     caller: Caller, databases: Databases, engine: Engine, merchant_id: int
 ) -> None:
     send(caller, raw(event("a")), "k-1")
+    before = counted(engine, merchant_id)
     cut = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND usename = 'bm_app'"
@@ -160,4 +163,4 @@ def test_a_server_that_was_away_costs_no_call(
 
     assert send(caller, raw(event("b")), "k-2").get_json()["accepted"] == 1
     engine.dispose()  # what the test itself looks through was cut off too
-    assert counted(engine, merchant_id) == 2
+    assert counted(engine, merchant_id) == before + 1

@@ -1,7 +1,7 @@
 """A merchant with as many events and invoices as a benchmark wants, and as many of another's."""
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from app.customers.models import Contract, Customer
 from app.metering import days, queries
 from app.metering.queries import EventFilter
 from app.pricing import products, rate_cards
-from app.pricing.models import Aggregation, Metric
+from app.pricing.models import Aggregation, Metric, RateCardVersion
 from bench.harness import Server
 
 CUSTOMERS = 1_000
@@ -89,6 +89,7 @@ class Stock:
         assert row
         self._merchant_id = int(row[0])
         self._now = clock.now()
+        self._known = {"merchant_id": self._merchant_id, "created_at": self._now}
 
     def close(self) -> None:
         self._engine.dispose()
@@ -178,21 +179,10 @@ class Stock:
 
     def _invoices(self, session: Session, customers: Sequence[int], count: int) -> None:
         """Add a contract for every customer and to each as many open invoices, a day long."""
-        now, today = self._now, self._now.date()
-        product = products.create_product(session, code="chat", name="Chat", now=now)
-        price = {"metric": "tokens_input", "model": "standard", "unit_price": "0.015"}
-        version = rate_cards.create_rate_card(
-            session,
-            product_id=product.id,
-            code="standard",
-            name="Standard",
-            content={"currencies": {"USD": [price]}},
-            actor=SYSTEM,
-            now=now,
-        )
-        known: dict[str, Any] = {"merchant_id": self._merchant_id, "created_at": now}
+        version = self._version(session)
+        today = self._now.date()
         contracts = [
-            known
+            self._known
             | {
                 "id": new_id(),
                 "customer_id": customer_id,
@@ -205,32 +195,55 @@ class Stock:
             for customer_id in customers
         ]
         session.execute(insert(Contract), contracts)
-        invoices = []
-        for number in range(count):
-            contract = contracts[number % len(contracts)]
-            first = today - timedelta(days=1 + number // len(contracts))
-            invoices.append(
-                known
-                | _OPEN
-                | {
-                    "id": new_id(),
-                    "number": f"LUM-{number:06}",
-                    "customer_id": contract["customer_id"],
-                    "contract_id": contract["id"],
-                    "period_start_at": datetime.combine(first, time(), UTC),
-                    "period_end_at": datetime.combine(first + timedelta(days=1), time(), UTC),
-                    "period_from": first,
-                    "period_to": first + timedelta(days=1),
-                    "rate_card_version_id": version.id,
-                    "rate_card": version.content,
-                    "rate_card_sha256": version.sha256,
-                    "fx_published_at": now,
-                    "finalize_at": now,
-                    "finalized_at": now,
-                    "due_at": now + timedelta(days=30),
-                }
+        invoices = [
+            self._invoice(
+                contracts[number % len(contracts)],
+                number,
+                version=version,
+                day=today - timedelta(days=1 + number // len(contracts)),
             )
+            for number in range(count)
+        ]
         session.execute(insert(Invoice), invoices)
+
+    def _version(self, session: Session) -> RateCardVersion:
+        product = products.create_product(session, code="chat", name="Chat", now=self._now)
+        price = {"metric": "tokens_input", "model": "standard", "unit_price": "0.015"}
+        return rate_cards.create_rate_card(
+            session,
+            product_id=product.id,
+            code="standard",
+            name="Standard",
+            content={"currencies": {"USD": [price]}},
+            actor=SYSTEM,
+            now=self._now,
+        )
+
+    def _invoice(
+        self, contract: Mapping[str, Any], number: int, *, version: RateCardVersion, day: date
+    ) -> dict[str, Any]:
+        start_at = datetime.combine(day, time(), UTC)
+        return (
+            self._known
+            | _OPEN
+            | {
+                "id": new_id(),
+                "number": f"LUM-{number:06}",
+                "customer_id": contract["customer_id"],
+                "contract_id": contract["id"],
+                "period_start_at": start_at,
+                "period_end_at": start_at + timedelta(days=1),
+                "period_from": day,
+                "period_to": day + timedelta(days=1),
+                "rate_card_version_id": version.id,
+                "rate_card": version.content,
+                "rate_card_sha256": version.sha256,
+                "fx_published_at": self._now,
+                "finalize_at": self._now,
+                "finalized_at": self._now,
+                "due_at": self._now + timedelta(days=30),
+            }
+        )
 
 
 def _plans(session: Session, act: Callable[[], object]) -> str:

@@ -6,17 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from app.core.db import merchant_of
-from app.core.periods import Period
 from app.customers.models import Customer
-from app.metering.aggregation import Reading, aggregate, weighted_sum
 from app.metering.models import UsageEvent, UsageVoid
 from app.metering.usage import (
-    FROM_EVENTS,
     SeriesUsage,
     Usage,
     can_answer,
@@ -33,7 +28,6 @@ from tests.metering.stored import Shelf, may
 MAY, JUNE = date(2026, 5, 1), date(2026, 6, 1)
 OF_MAY = {"start_at": may(1, 0), "end_at": may(31, 0) + timedelta(days=1)}
 NOTHING: frozenset[str] = frozenset()
-MAY_SHRINK = {Aggregation.SUM, Aggregation.WEIGHTED_SUM}
 MODEL, REGION = frozenset({"model"}), frozenset({"region"})
 
 
@@ -259,77 +253,6 @@ def test_a_weighted_sum_begins_with_dimensions_that_no_series_knew(
     usages = event_usage(session, customer.id, metric, **OF_MAY, dimensions=MODEL)
 
     assert by_dimensions(usages) == {(("model", "qwen"),): Decimal(12)}
-
-
-STORED = st.lists(
-    st.tuples(
-        st.decimals(-1000, 1000, places=3).map(str),
-        st.integers(0, 20 * 24 * 60),  # minutes since noon of the third of May
-        st.sampled_from(["gpt-5", "qwen", None]),
-        st.sampled_from(["cn", "us"]),
-    ),
-    max_size=12,
-)
-
-
-@given(sent=STORED, aggregation=st.sampled_from(Aggregation), start=st.integers(0, 10))
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-def test_however_usage_is_read_it_is_what_its_readings_come_to(
-    session: Session,
-    make: Make,
-    sent: list[tuple[str, int, str | None, str]],
-    aggregation: Aggregation,
-    start: int,
-) -> None:
-    outer = session.begin_nested()
-    shelf, customer = Shelf(session), make.customer()
-    metric = metric_of(make, aggregation)
-    if aggregation is Aggregation.UNIQUE_COUNT:
-        metric.unique_by = "model"
-    first_day = date(2026, 5, 1 + start)
-    period = Period(may(1 + start, 0), may(21, 0))
-    before, readings = Decimal(0), []
-    for quantity, minutes, model, region in sent:
-        dimensions: dict[str, str | int | bool] = {"region": region}
-        if model:
-            dimensions["model"] = model
-        event = shelf.add(
-            metric,
-            quantity if aggregation in MAY_SHRINK else quantity.lstrip("-"),
-            at=may(3) + timedelta(minutes=minutes),
-            customer=customer,
-            dimensions=dimensions,
-        )
-        if event.occurred_at in period:
-            readings.append(Reading(event.quantity, event.occurred_at, event.id, model))
-        elif event.occurred_at < period.start_at:
-            before += event.quantity
-    if aggregation is Aggregation.WEIGHTED_SUM:
-        wanted = weighted_sum(readings, period, initial=before)
-    else:
-        wanted = aggregate(aggregation, readings)
-
-    for dimensions_asked in (NOTHING, MODEL, MODEL | REGION):
-        usages = event_usage(
-            session,
-            customer.id,
-            metric,
-            start_at=period.start_at,
-            end_at=period.end_at,
-            dimensions=dimensions_asked,
-        )
-        assert combine(aggregation, usages) == Usage(wanted, len(readings))
-        assert combine(aggregation, reversed(usages)).quantity == wanted
-    if aggregation not in FROM_EVENTS:
-        found = series_usage(session, [customer.id], first_day=first_day, end_day=date(2026, 5, 21))
-        usages = found.get((customer.id, metric.id), [])
-        assert combine(aggregation, usages) == Usage(wanted, len(readings))
-    outer.rollback()
-    session.expunge_all()  # what was rolled back is not to be seen by the next example
 
 
 def test_parts_of_a_weighted_sum_add_up_as_if_none_was_rounded(

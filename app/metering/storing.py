@@ -61,7 +61,7 @@ WITH fresh AS (
     ) AS event
       (key, customer_id, metric_id, occurred_at, quantity, dimensions, corrects, series_id, is_late)
    ORDER BY key COLLATE "C"
-  ON CONFLICT DO NOTHING
+  ON CONFLICT (merchant_id, idempotency_key) DO NOTHING
   RETURNING id, customer_id, metric_id, series_id, occurred_at, idempotency_key, quantity
 ), rolled_up AS (
   INSERT INTO usage_rollups AS rollup

@@ -33,8 +33,8 @@ from app.pricing.rate_cards import RateCardArchived
 AT_ONCE = 1_000
 """How many contracts one transaction changes; where there are more, a job does it in chunks."""
 
-SCHEDULE, CANCEL = "contract.schedule_version", "contract.cancel_version"
-SCHEDULE_ALL = "rate_card_version.schedule_contracts"
+SCHEDULED, CANCELLED = "contract.version_scheduled", "contract.version_cancelled"
+ALL_SCHEDULED = "rate_card_version.contracts_scheduled"
 """The deeds, as audit entries name them."""
 
 
@@ -111,7 +111,7 @@ def cancel_scheduled_version(
     before = _shown(contract)
     if contract.next_version_id is not None:
         contract.next_version_id = contract.next_version_on = None
-        _record(session, contract, CANCEL, before=before, actor=actor, now=now)
+        _record(session, contract, CANCELLED, before=before, actor=actor, now=now)
     return contract
 
 
@@ -243,7 +243,7 @@ def _apply(session: Session, contract: Contract, plan: Plan) -> None:
     if period is not None and period.start_at > plan.now:
         contracts.take_scheduled_version(contract, zone=plan.zone)
     if _shown(contract) != before:
-        _record(session, contract, SCHEDULE, before=before, actor=plan.actor, now=plan.now)
+        _record(session, contract, SCHEDULED, before=before, actor=plan.actor, now=plan.now)
 
 
 def _lock_batch(
@@ -301,7 +301,7 @@ def _record_batch(session: Session, version_id: int, *, plan: Plan, done: Schedu
     recording.record(
         session,
         plan.actor,
-        SCHEDULE_ALL,
+        ALL_SCHEDULED,
         subject=show(Prefix.RATE_CARD_VERSION, version_id),
         change=Change(
             before={},

@@ -161,7 +161,7 @@ def _insert(
     change = Change({"voided": False}, {"voided": True, "reason": reason})
     for event_id in sorted(fresh):
         subject = show(Prefix.USAGE_EVENT, event_id)
-        record(session, actor, "usage_event.void", subject=subject, change=change, now=now)
+        record(session, actor, "usage_event.voided", subject=subject, change=change, now=now)
     return fresh
 
 

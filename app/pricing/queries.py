@@ -49,6 +49,12 @@ def metrics_by_code(session: Session, codes: Collection[str]) -> dict[str, Metri
     return {metric.code: metric for metric in metrics}
 
 
+def metrics_by_id(session: Session, metric_ids: Collection[int]) -> dict[int, Metric]:
+    """Return the metrics of these ids, active or archived; unknown ids are left out."""
+    metrics = select(Metric).where(Metric.id.in_(metric_ids))
+    return {metric.id: metric for metric in session.scalars(metrics)}
+
+
 def priceable_metrics(session: Session) -> dict[str, Priceable]:
     """Return the metrics that a rate card may price, by code."""
     columns = Metric.code, Metric.dimensions, Metric.aggregation

@@ -24,7 +24,7 @@ from app.pricing.models import (
 )
 from app.pricing.price_sets import content_sha256, dump_content, parse_content
 
-PUBLISH = "rate_card.publish"
+PUBLISHED = "rate_card.published"
 """The deed, as audit entries name it; their subject is the rate card."""
 
 
@@ -169,7 +169,7 @@ def _publish(
     recording.record(
         session,
         actor,
-        PUBLISH,
+        PUBLISHED,
         subject=show(Prefix.RATE_CARD, card.id),
         change=_change(before, version),
         now=now,

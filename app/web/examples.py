@@ -43,7 +43,7 @@ _ROWS = {
 _USD, _CNY = "USD", "CNY"
 _VALUES: Mapping[str, Any] = {
     "account": "merchant_payable",
-    "action": "rate_card.publish",
+    "action": "rate_card.published",
     "actorName": "ada@example.com",
     "against": f"rcv_{_ID}",
     "amountMinor": 12262,

@@ -12,7 +12,6 @@ from werkzeug.wrappers import Response
 from app.audit import queries as audit
 from app.core.errors import NotFound, Refusal
 from app.core.ids import Prefix, read, show
-from app.core.paging import MAX_LIMIT
 from app.core.periods import local_date
 from app.extensions import transaction
 from app.pricing import drafts, queries, rate_cards
@@ -134,14 +133,15 @@ def _change_counts(versions: Sequence[RateCardVersion]) -> dict[int, int]:
 
 
 def _publishers(session: Session, card_id: int) -> dict[int, str]:
-    """Return by number who published a version; those made before this was kept have nobody."""
+    """Return by number who published each version shown.
+
+    Every version has one entry, so that the newest entries are of the newest versions.
+    """
     subject = show(Prefix.RATE_CARD, card_id)
-    entries = audit.list_entries(session, subject=subject, limit=MAX_LIMIT).rows
-    return {
-        int(entry.after["version"]): entry.actor_name
-        for entry in entries
-        if entry.action == rate_cards.PUBLISH
-    }
+    entries = audit.list_entries(
+        session, subject=subject, action=rate_cards.PUBLISHED, limit=_SHOWN
+    )
+    return {int(entry.after["version"]): entry.actor_name for entry in entries.rows}
 
 
 def _to_rate_card(number: int) -> Response:

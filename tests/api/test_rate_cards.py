@@ -219,7 +219,7 @@ def test_who_published_is_listed(caller: Caller, card: dict[str, Any]) -> None:
 
     published, created = caller.get("/audit-entries", subject=card["id"]).get_json()["data"]
 
-    assert (published["action"], published["actorKind"]) == ("rate_card.publish", "api_key")
+    assert (published["action"], published["actorKind"]) == ("rate_card.published", "api_key")
     assert (published["actorName"], published["actorId"][:4]) == ("tests", "key_")
     assert published["before"]["prices"] == {"USD.images.unit_price": "4"}
     assert created["subject"] == card["id"]

@@ -73,6 +73,30 @@ def test_events_are_listed_by_dimension_and_outcome(caller: Caller) -> None:
     assert keys(outcome="late") == []
 
 
+def test_a_correction_is_listed_as_it_was_sent(caller: Caller) -> None:
+    send(caller, event("a", quantity="5"), event("b", quantity="-2.5", corrects="a"))
+
+    found = caller.get("/usage-events", metric="tokens_input").get_json()["data"]
+    assert {one["idempotencyKey"]: (one["quantity"], one["corrects"]) for one in found} == {
+        "a": ("5", None),
+        "b": ("-2.5", "a"),
+    }
+
+
+def test_corrections_may_bring_a_report_below_zero(caller: Caller, report: Any) -> None:
+    send(
+        caller,
+        event("a", quantity="2"),
+        event("b", quantity="-5", corrects="a", occurredAt="2026-05-26T10:00:00Z"),
+    )
+
+    rows = report(metric="tokens_input")
+    assert [(row["day"], row["quantity"]) for row in rows] == [
+        ("2026-05-25", "2"),
+        ("2026-05-26", "-5"),
+    ]
+
+
 @pytest.mark.parametrize(
     "query",
     [

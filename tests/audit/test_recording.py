@@ -14,8 +14,10 @@ from tests.make import ADA, NOON
 RENAMED = Change(before={"name": "Old"}, after={"name": "New"})
 
 
-def record(session: Session, subject: str, actor: Actor = ADA) -> None:
-    recording.record(session, actor, "thing.rename", subject=subject, change=RENAMED, now=NOON)
+def record(
+    session: Session, subject: str, actor: Actor = ADA, action: str = "thing.renamed"
+) -> None:
+    recording.record(session, actor, action, subject=subject, change=RENAMED, now=NOON)
     session.flush()
 
 
@@ -28,7 +30,7 @@ def test_a_deed_is_written_down_with_what_it_changed(session: Session) -> None:
         7,
         "ada@lumen.example",
     )
-    assert (entry.action, entry.subject, entry.at) == ("thing.rename", "rc_1", NOON)
+    assert (entry.action, entry.subject, entry.at) == ("thing.renamed", "rc_1", NOON)
     assert (entry.before, entry.after) == ({"name": "Old"}, {"name": "New"})
 
 
@@ -41,6 +43,18 @@ def test_deeds_are_listed_by_subject_newest_first(session: Session) -> None:
     first = queries.list_entries(session, subject="rc_1", limit=1)
     (last,) = queries.list_entries(session, subject="rc_1", cursor=first.next_cursor).rows
     assert first.rows[0].id > last.id
+
+
+def test_deeds_are_listed_by_kind(session: Session) -> None:
+    for subject, action in [
+        ("rc_1", "thing.renamed"),
+        ("rc_1", "thing.sold"),
+        ("rc_2", "thing.sold"),
+    ]:
+        record(session, subject, action=action)
+
+    (sold,) = queries.list_entries(session, subject="rc_1", action="thing.sold").rows
+    assert (sold.subject, sold.action) == ("rc_1", "thing.sold")
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,8 @@ def test_a_cancelled_schedule_is_gone(
     assert pinned(contract) == (old.id, None, None)
     entries = list_entries(session, subject=show(Prefix.CONTRACT, contract.id)).rows
     assert [entry.action for entry in entries] == [
-        "contract.cancel_version",
-        "contract.schedule_version",
+        "contract.version_cancelled",
+        "contract.version_scheduled",
     ]
 
 

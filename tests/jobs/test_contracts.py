@@ -74,7 +74,7 @@ def test_a_job_schedules_what_is_too_much_at_once(
         scheduled = Contract.next_version_id == second.id, Contract.next_version_on == NEXT_YEAR
         count = select(func.count()).select_from(Contract).where(*scheduled)
         assert session.scalars(count).one() == MANY
-        written = select(AuditEntry).where(AuditEntry.action == versions.SCHEDULE_ALL)
+        written = select(AuditEntry).where(AuditEntry.action == versions.ALL_SCHEDULED)
         chunks = session.scalars(written.order_by(AuditEntry.id)).all()
         assert [chunk.after["scheduled"] for chunk in chunks] == [1_000, 1]
         assert {chunk.actor_name for chunk in chunks} == {"ada@lumen.example"}

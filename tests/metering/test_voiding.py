@@ -81,7 +81,7 @@ def test_the_event_stays_and_says_who_took_it_back(
     assert (listed.void.reason, listed.void.actor) == ("sent twice", "ada@lumen.example")
     (entry,) = session.scalars(select(AuditEntry))
     assert (entry.action, entry.subject) == (
-        "usage_event.void",
+        "usage_event.voided",
         show(Prefix.USAGE_EVENT, event.id),
     )
 

@@ -74,7 +74,7 @@ def test_publishing_writes_down_who_and_what(session: Session, card: RateCard) -
     publish(session, card.id)
 
     (entry,) = list_entries(session, subject=show(Prefix.RATE_CARD, card.id)).rows
-    assert (entry.action, entry.actor_name) == ("rate_card.publish", "ada@lumen.example")
+    assert (entry.action, entry.actor_name) == ("rate_card.published", "ada@lumen.example")
     assert entry.before["prices"] == {"USD.agent_runs.unit_price": "1"}
     assert entry.after["prices"] == {"USD.agent_runs.unit_price": "2"}
 

@@ -109,6 +109,16 @@ def test_metrics_are_found_by_code_whatever_their_status(session: Session, make:
     assert queries.metrics_by_code(session, []) == {}
 
 
+def test_metrics_are_found_by_id_whatever_their_status(session: Session, make: Make) -> None:
+    active = make.metric(code="active")
+    archived = make.metric(code="archived", status=CatalogStatus.ARCHIVED)
+
+    found = queries.metrics_by_id(session, {active.id, archived.id, 1})
+
+    assert found == {active.id: active, archived.id: archived}
+    assert queries.metrics_by_id(session, set()) == {}
+
+
 def test_another_merchants_metric_is_not_found(session: Session, engine: Engine) -> None:
     with begin(engine, Make.new_merchant_id()) as theirs:
         metric_id = Make(theirs).metric().id

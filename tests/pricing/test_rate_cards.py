@@ -65,7 +65,7 @@ def test_who_published_what_is_written_down(session: Session, card: RateCard) ->
 
     published, created = list_entries(session, subject=show(Prefix.RATE_CARD, card.id)).rows
     assert (published.action, published.actor_name, published.at) == (
-        "rate_card.publish",
+        "rate_card.published",
         "ada@lumen.example",
         NOON,
     )

@@ -80,5 +80,5 @@ def test_what_is_done_in_the_browser_is_done_by_who_signed_in(
 
     with begin(engine, browser.merchant_id) as session:
         (entry,) = list_entries(session, subject=card_id).rows
-    assert (entry.actor_kind, entry.action) == (ActorKind.USER, "rate_card.publish")
+    assert (entry.actor_kind, entry.action) == (ActorKind.USER, "rate_card.published")
     assert entry.actor_name.endswith("@lumen.example")

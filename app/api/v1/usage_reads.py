@@ -19,6 +19,7 @@ from app.api.v1.base import (
     utc,
     utc_or_none,
 )
+from app.api.v1.usage import QuantityText
 from app.core.decimals import plain
 from app.core.ids import Prefix, show
 from app.customers import queries as customers
@@ -35,7 +36,7 @@ TAG = "Usage"
 _BY_CUSTOMER, _BY_METRIC, _BY_DIMENSION = "customer", "metric", "dimension:"
 _EXAMPLE = {"idempotencyKeys": ["evt_abc_1234"], "reason": "Sent twice, under two keys"}
 
-Quantity = Annotated[
+TotalText = Annotated[
     str,
     msgspec.Meta(
         description="An exact decimal, as text. Corrections may bring it below zero.",
@@ -73,7 +74,7 @@ class UsageEventOut(Out):
     customer_external_id: str
     idempotency_key: str
     metric: str
-    quantity: Quantity
+    quantity: QuantityText
     occurred_at: Moment
     received_at: Moment
     dimensions: dict[str, str | int | bool]
@@ -141,7 +142,7 @@ class UsageRow(Out, kw_only=True, omit_defaults=True):
     customer_external_id: str | None = None
     dimensions: dict[str, str] | None = None
     is_other: bool = False
-    quantity: Quantity | None
+    quantity: TotalText | None
     events: int
 
 
@@ -306,8 +307,7 @@ def _dimension(text: str | None) -> tuple[str, str] | None:
 
 
 def _shown(call: Call, rows: Sequence[ListedEvent]) -> list[UsageEventOut]:
-    metrics = {row.event.metric_id for row in rows}
-    codes = {id_: catalogue.get_metric(call.session, id_).code for id_ in metrics}
+    metrics = catalogue.metrics_by_id(call.session, {row.event.metric_id for row in rows})
     who = customers.customers_by_id(call.session, {row.event.customer_id for row in rows})
 
     def show_event(listed: ListedEvent) -> UsageEventOut:
@@ -316,7 +316,7 @@ def _shown(call: Call, rows: Sequence[ListedEvent]) -> list[UsageEventOut]:
             id=show(Prefix.USAGE_EVENT, event.id),
             customer_external_id=who[event.customer_id].external_id,
             idempotency_key=event.idempotency_key,
-            metric=codes[event.metric_id],
+            metric=metrics[event.metric_id].code,
             quantity=plain(event.quantity),
             occurred_at=utc(event.occurred_at),
             received_at=utc(event.received_at),
@@ -331,8 +331,7 @@ def _shown(call: Call, rows: Sequence[ListedEvent]) -> list[UsageEventOut]:
 
 
 def _shown_rows(call: Call, rows: Sequence[ReportRow], granularity: Granularity) -> list[UsageRow]:
-    metrics = {row.metric_id for row in rows}
-    codes = {id_: catalogue.get_metric(call.session, id_).code for id_ in metrics}
+    metrics = catalogue.metrics_by_id(call.session, {row.metric_id for row in rows})
     who = customers.customers_by_id(
         call.session, {row.customer_id for row in rows if row.customer_id}
     )
@@ -340,7 +339,7 @@ def _shown_rows(call: Call, rows: Sequence[ReportRow], granularity: Granularity)
     def show_row(row: ReportRow) -> UsageRow:
         return UsageRow(
             **_start(row.start, granularity),
-            metric=codes[row.metric_id],
+            metric=metrics[row.metric_id].code,
             customer_external_id=who[row.customer_id].external_id if row.customer_id else None,
             dimensions=dict(row.dimensions) or None,
             is_other=row.is_other,

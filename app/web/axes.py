@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from flask_babel import format_date, format_datetime
 from flask_babel import gettext as _
+
+from app.web.moments import format_date, format_datetime
 
 LABELS = 6
 

@@ -10,7 +10,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import g
-from flask_babel import format_date
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
@@ -31,6 +30,7 @@ from app.pricing.models import Metric
 from app.web import axes, stacks
 from app.web.access import now
 from app.web.charts import Sparkline, sparkline
+from app.web.moments import format_date
 from app.web.page import page
 from app.web.stacks import Along, Part, Stack
 from app.web.usage_costs import money_text

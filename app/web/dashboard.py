@@ -8,7 +8,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import g, request, url_for
-from flask_babel import format_date
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
@@ -33,6 +32,7 @@ from app.pricing import queries as catalogue
 from app.web import charts, onboarding
 from app.web.access import now
 from app.web.axes import axis_days, short
+from app.web.moments import format_date
 from app.web.page import page
 from app.webhooks import queries as webhooks
 from app.webhooks.models import DisabledReason, EndpointStatus, WebhookEndpoint

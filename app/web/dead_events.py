@@ -8,7 +8,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import flash, g, redirect, request, url_for
-from flask_babel import format_date
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
@@ -29,6 +28,7 @@ from app.metering.tallies import DayTally
 from app.pricing import queries as catalogue
 from app.web import axes, charts, csv, listing
 from app.web.access import actor, now
+from app.web.moments import format_date
 from app.web.page import is_partial, page
 from app.web.refusals import say
 from app.web.usage_tabs import UNMATCHED, usage_tabs

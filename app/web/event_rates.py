@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from flask import g
-from flask_babel import format_date, format_datetime
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
@@ -15,6 +14,7 @@ from app.metering import rates
 from app.web import axes, charts
 from app.web.access import now
 from app.web.charts import BarChart
+from app.web.moments import format_date, format_datetime
 
 DAYS, HOURS = 30, 24
 

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from flask import g, request, url_for
-from flask_babel import format_date, format_datetime
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
@@ -24,6 +23,7 @@ from app.metering.reports import ReportRow
 from app.pricing.models import Metric
 from app.web import axes, csv, event_rates, listing, snippets, stacks
 from app.web.access import now
+from app.web.moments import format_date, format_datetime
 from app.web.page import page
 from app.web.ranges import Range, chosen_range, range_options
 from app.web.stacks import Along, Part

@@ -9,7 +9,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import g, request
-from flask_babel import format_date
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
@@ -23,6 +22,7 @@ from app.customers import queries as customers
 from app.extensions import transaction
 from app.web import listing, stacks
 from app.web.access import now
+from app.web.moments import format_date
 from app.web.page import page
 from app.web.stacks import Along, Part
 

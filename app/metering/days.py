@@ -72,15 +72,18 @@ WITH wanted AS (
    GROUP BY metric_id, day
 )"""
 
+# EXCEPT is hashed or sorted: NOT EXISTS becomes a loop over both on a database without statistics,
+# and all that time nothing can be voided.
 _ADD_UP = f"""{_COUNTED}, gone AS (
   DELETE FROM usage_days AS stored
-   USING wanted
+   USING (SELECT metric_id, day, series_id
+            FROM usage_days JOIN wanted USING (metric_id, day)
+           WHERE merchant_id = %(merchant)s
+          EXCEPT
+          SELECT metric_id, day, series_id FROM counted) AS left_over
    WHERE stored.merchant_id = %(merchant)s
-     AND (stored.metric_id, stored.day) = (wanted.metric_id, wanted.day)
-     AND NOT EXISTS (
-         SELECT FROM counted
-          WHERE (counted.metric_id, counted.day, counted.series_id)
-              = (stored.metric_id, stored.day, stored.series_id))
+     AND (stored.metric_id, stored.day, stored.series_id)
+       = (left_over.metric_id, left_over.day, left_over.series_id)
 )
 INSERT INTO usage_days AS stored
   (merchant_id, metric_id, day, series_id, quantity, events, customers)

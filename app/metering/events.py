@@ -24,6 +24,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 Dimensions = Mapping[str, str | int]
 """Flat: text, whole numbers and booleans. Compared as text, so 1 and "1" are the same."""
 
+Source = tuple[object, ...]
+"""Whose event it is, of which metric, with which dimensions. Of a batch, few differ in it: what
+depends on nothing else is looked at once for all events of one source."""
+
 
 class ReceivedEvent(Protocol):
     """One measurement, decoded by a door but not checked any further.
@@ -95,41 +99,32 @@ class InvalidDimensions(Invalid):
     code = "invalid_dimensions"
 
 
-class Seen:
-    """What was found right in a batch so far: names and dimensions repeat from event to event."""
-
-    def __init__(self) -> None:
-        self.customers: set[str] = set()
-        self.metrics: set[str] = set()
-        self.dimensions: set[tuple[str, str | int]] = set()
+def source_of(event: ReceivedEvent) -> Source:
+    """Return whose event it is, of which metric, with which dimensions."""
+    given = event.dimensions or {}
+    # The kinds as well: to Python, True and 1 are the same.
+    return event.customer_external_id, event.metric, *given.items(), *map(type, given.values())
 
 
-def check_form(event: ReceivedEvent, seen: Seen) -> None:
-    """Refuse an event that is wrong in itself, whatever the merchant's state.
+def check_form(event: ReceivedEvent, seen: set[Source]) -> Source:
+    """Refuse an event that is wrong in itself, whatever the merchant's state; return its source.
 
-    What is in `seen` is known to be right, and what is right of this event is added. Raises
-    InvalidKey, InvalidText, InvalidDecimal, NegativeQuantity and InvalidDimensions, each naming
-    the field.
+    Sources in `seen` are known to be right, and this one is added when it is. Raises InvalidKey,
+    InvalidText, InvalidDecimal, NegativeQuantity and InvalidDimensions, each naming the field.
     """
     _check_key(event.idempotency_key, path="idempotency_key")
-    if event.customer_external_id not in seen.customers:
+    source = source_of(event)
+    if source not in seen:
         _check_name(event.customer_external_id, path="customer_external_id")
-        seen.customers.add(event.customer_external_id)
-    if event.metric not in seen.metrics:
         _check_name(event.metric, path="metric")
-        seen.metrics.add(event.metric)
+        _check_dimensions(event.dimensions or {})
+        seen.add(source)
     quantity = event.quantity
     if type(quantity) is int or not _PLAIN_QUANTITY(str(quantity)):
         _check_quantity(quantity, is_correction=event.corrects is not None)
     if event.corrects is not None:
         _check_key(event.corrects, path="corrects")
-    dimensions = event.dimensions
-    if dimensions:
-        if len(dimensions) > DIMENSIONS:
-            raise InvalidDimensions(f"must be at most {DIMENSIONS}", path="dimensions")
-        if not seen.dimensions.issuperset(dimensions.items()):
-            _check_dimensions(dimensions)
-            seen.dimensions.update(dimensions.items())
+    return source
 
 
 def is_negative(quantity: str | int) -> bool:
@@ -156,6 +151,8 @@ def _check_name(name: str, *, path: str) -> None:
 
 
 def _check_dimensions(dimensions: Dimensions) -> None:
+    if len(dimensions) > DIMENSIONS:
+        raise InvalidDimensions(f"must be at most {DIMENSIONS}", path="dimensions")
     for name, value in dimensions.items():
         if len(name) > DIMENSION_NAME_LENGTH or not is_storable(name):
             message = f"names must be at most {DIMENSION_NAME_LENGTH} characters"

@@ -5,8 +5,8 @@ and never deadlock: contracts, series, event keys, roll-ups, dead letters.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -19,12 +19,20 @@ from app.metering.events import (
     ItemResult,
     Outcome,
     ReceivedEvent,
-    Seen,
+    Source,
     check_form,
 )
-from app.metering.matching import Names, Place, Window, match, unfounded_corrections
-from app.metering.models import OTHER_SERIES
-from app.metering.series import combination, find_series
+from app.metering.matching import (
+    IN_FUTURE,
+    TOO_OLD,
+    Names,
+    Target,
+    Window,
+    fit,
+    match,
+    unfounded_corrections,
+)
+from app.metering.series import find_series
 from app.metering.storing import Placed
 
 MAX_BATCH = 500
@@ -58,6 +66,26 @@ class MerchantWindow:
 
     zone: str
     late_window_days: int
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is known of a request's events so far, by their place in it.
+
+    `events` are right in themselves; each has its source, and a target or a refusal. `past` are
+    the contracts that have drafted or invoiced the period of an event; few have any.
+    """
+
+    events: dict[int, ReceivedEvent] = field(default_factory=dict)
+    sources: dict[int, Source] = field(default_factory=dict)
+    targets: dict[int, Target] = field(default_factory=dict)
+    past: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    refusals: dict[int, ItemResult] = field(default_factory=dict)
+
+    def refuse(self, index: int, answer: ItemResult) -> None:
+        """Give up an event."""
+        self.refusals[index] = answer
+        self.targets.pop(index, None)
 
 
 def ingest(
@@ -101,20 +129,20 @@ def store(
     """
     if not 1 <= len(events) <= MAX_BATCH:
         raise BatchSize(f"must be 1 to {MAX_BATCH} events", path="events")
-    formed, refusals = _check_forms(events)
+    batch = _check_forms(events)
     names = storing.find_names(
         session,
-        customers={event.customer_external_id for event in formed.values()},
-        metrics={event.metric for event in formed.values()},
+        customers={event.customer_external_id for event in batch.events.values()},
+        metrics={event.metric for event in batch.events.values()},
         zone=merchant.zone,
     )
     window = Window(now - timedelta(days=merchant.late_window_days), now + CLOCK_SKEW)
-    places, unplaced = _match(session, formed, names, window=window)
-    refusals |= unplaced
+    _match(batch, names, window)
+    _refuse_unfounded(session, batch)
     first: dict[str, int] = {}
-    for index in places:
-        first.setdefault(formed[index].idempotency_key, index)
-    placed = _place(session, [(formed[index], places[index]) for index in first.values()])
+    for index in batch.targets:
+        first.setdefault(batch.events[index].idempotency_key, index)
+    placed = _place(session, batch, first.values())
     fresh = storing.insert(session, placed, zone=merchant.zone)
     late = [each for each in placed if each.billed_by and each.event.idempotency_key in fresh]
     _note_late(session, late, zone=ZoneInfo(merchant.zone))
@@ -124,73 +152,80 @@ def store(
         results[first[each.event.idempotency_key]] = _LATE
     if len(fresh) < len(events):
         stored = {first[key] for key in fresh}
-        rest = {index: event for index, event in formed.items() if index not in stored}
-        for index, result in (refusals | _answer_for_known(session, rest, names)).items():
+        rest = {index: event for index, event in batch.events.items() if index not in stored}
+        for index, result in (batch.refusals | _answer_for_known(session, rest, names)).items():
             results[index] = result
     return results
 
 
-def _check_forms(
-    events: Sequence[ReceivedEvent | InvalidEvent],
-) -> tuple[dict[int, ReceivedEvent], dict[int, ItemResult]]:
+def _check_forms(events: Sequence[ReceivedEvent | InvalidEvent]) -> _Batch:
     """Part the events that are right in themselves from the answers to the others."""
-    formed: dict[int, ReceivedEvent] = {}
-    refusals: dict[int, ItemResult] = {}
-    seen = Seen()
+    batch = _Batch()
+    seen: set[Source] = set()
     for index, event in enumerate(events):
         if isinstance(event, InvalidEvent):
-            refusals[index] = ItemResult(Outcome.INVALID, event.code, event.message, event.path)
+            answer = ItemResult(Outcome.INVALID, event.code, event.message, event.path)
+            batch.refuse(index, answer)
             continue
         try:
-            check_form(event, seen)
+            batch.sources[index] = check_form(event, seen)
         except Invalid as wrong:
-            refusals[index] = ItemResult(Outcome.INVALID, wrong.code, str(wrong), wrong.path)
+            batch.refuse(index, ItemResult(Outcome.INVALID, wrong.code, str(wrong), wrong.path))
         else:
-            formed[index] = event
-    return formed, refusals
+            batch.events[index] = event
+    return batch
 
 
-def _match(
-    session: Work, formed: Mapping[int, ReceivedEvent], names: Names, *, window: Window
-) -> tuple[dict[int, Place], dict[int, ItemResult]]:
-    """Part the events that find their place from the answers to those that do not."""
-    places: dict[int, Place] = {}
-    refusals: dict[int, ItemResult] = {}
-    targets: set[str] = set()
-    for index, event in formed.items():
-        found = match(event, names, window)
-        if isinstance(found, ItemResult):
-            refusals[index] = found
+def _match(batch: _Batch, names: Names, window: Window) -> None:
+    """Find what each event is for; what holds for a source is looked up once."""
+    known: dict[Source, Target | ItemResult] = {}
+    for index, event in batch.events.items():
+        if not window.oldest <= event.occurred_at <= window.newest:
+            is_old = event.occurred_at < window.oldest
+            batch.refuse(index, TOO_OLD if is_old else IN_FUTURE)
             continue
-        places[index] = found
-        if event.corrects is not None:
-            targets.add(event.corrects)
-    if targets:
-        owners = storing.find_owners(session, targets)
-        for index in unfounded_corrections(formed, places, owners):
-            del places[index]
-            refusals[index] = _CORRECTS_UNKNOWN
-    return places, refusals
+        source = batch.sources[index]
+        target = known.get(source)
+        if target is None:
+            target = known[source] = match(event, names)
+        if isinstance(target, ItemResult):
+            batch.refuse(index, target)
+            continue
+        past = fit(event, target)
+        if isinstance(past, ItemResult):
+            batch.refuse(index, past)
+            continue
+        batch.targets[index] = target
+        if past:
+            batch.past[index] = past
 
 
-def _place(session: Work, wanted: Sequence[tuple[ReceivedEvent, Place]]) -> list[Placed]:
+def _refuse_unfounded(session: Work, batch: _Batch) -> None:
+    """Turn down the corrections of events that are not there."""
+    named = (batch.events[index].corrects for index in batch.targets)
+    corrected = {key for key in named if key is not None}
+    if corrected:
+        owners = storing.find_owners(session, corrected)
+        for index in unfounded_corrections(batch.events, batch.targets, owners):
+            batch.refuse(index, _CORRECTS_UNKNOWN)
+
+
+def _place(session: Work, batch: _Batch, wanted: Iterable[int]) -> list[Placed]:
     """Find the series of each event, and the contracts that have invoiced its time already.
 
     The contracts of past periods are locked and read again: what none of them has invoiced by
     now is in time for the invoice that is being finalised.
     """
-    doubtful = {contract_id for _, place in wanted for contract_id in place.past}
-    billed = storing.lock_contracts(session, doubtful) if doubtful else {}
-    combinations = [combination(place.metric, event.dimensions) for event, place in wanted]
-    series = find_series(session, {each for each in combinations if each is not None})
+    doubtful = {contract_id for past in batch.past.values() for contract_id in past}
+    billed_to = storing.lock_contracts(session, doubtful) if doubtful else {}
+    billed_by = {
+        index: tuple([id_ for id_ in past if _is_billed(batch.events[index], billed_to[id_])])
+        for index, past in batch.past.items()
+    }
+    series = find_series(session, {target.combination for target in batch.targets.values()})
     return [
-        Placed(
-            event,
-            place,
-            OTHER_SERIES if each is None else series[each],
-            tuple([id_ for id_ in place.past if _is_billed(event, billed[id_])]),
-        )
-        for (event, place), each in zip(wanted, combinations, strict=True)
+        Placed(batch.events[index], target, series[target.combination], billed_by.get(index, ()))
+        for index, target in ((index, batch.targets[index]) for index in wanted)
     ]
 
 

@@ -1,10 +1,17 @@
 """Matching: which customer, metric and contract an event is for, or why it finds no place."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
-from app.metering.events import ItemResult, Outcome, ReceivedEvent, is_negative
+from app.metering.events import (
+    Dimensions,
+    ItemResult,
+    Outcome,
+    ReceivedEvent,
+    is_negative,
+    text_of,
+)
 
 TOO_OLD = ItemResult(
     Outcome.INVALID, "event_too_old", "happened before the late window", "occurred_at"
@@ -33,6 +40,11 @@ NEGATIVE = ItemResult(
 
 
 NO_CONTRACTS: tuple[int, ...] = ()
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+Combination = tuple[int, tuple[str, ...], tuple[str | None, ...]]
+"""A metric's id, its declared names, and an event's values for them, as texts; None for none."""
 
 
 class KnownContract(NamedTuple):
@@ -69,17 +81,32 @@ class Names(NamedTuple):
     metrics: Mapping[str, KnownMetric]
 
 
-class Place(NamedTuple):
-    """What an event is for. `past` are the contracts that have drafted or invoiced its period."""
+class Target(NamedTuple):
+    """What the events of one source are for: a customer, a metric, a combination of dimensions.
 
-    customer_id: int
+    What happens from `open_from` up to `open_to` is covered by the customer's only contract and
+    not invoiced yet, as most is; `covering` tells for the rest.
+    """
+
+    customer: KnownCustomer
     metric: KnownMetric
-    past: tuple[int, ...]
+    combination: Combination | None
+    open_from: datetime
+    open_to: datetime
 
     @property
     def owner(self) -> tuple[int, int]:
         """The ids of the customer and the metric."""
-        return self.customer_id, self.metric.id
+        return self.customer.id, self.metric.id
+
+    def covering(self, happened: datetime) -> list[KnownContract]:
+        """Return the customer's contracts that were in force when it happened."""
+        return [
+            contract
+            for contract in self.customer.contracts
+            if contract.start_at <= happened
+            and (contract.end_at is None or happened < contract.end_at)
+        ]
 
 
 class Window(NamedTuple):
@@ -89,33 +116,57 @@ class Window(NamedTuple):
     newest: datetime
 
 
-def match(event: ReceivedEvent, names: Names, window: Window) -> Place | ItemResult:
-    """Return what the event is for, or why it finds no place."""
-    happened = event.occurred_at
-    if not window.oldest <= happened <= window.newest:
-        return TOO_OLD if happened < window.oldest else IN_FUTURE
+def match(event: ReceivedEvent, names: Names) -> Target | ItemResult:
+    """Return what the events of this one's source are for, or why they find no place."""
     customer = names.customers.get(event.customer_external_id)
     if customer is None or not customer.is_active:
         return UNKNOWN_CUSTOMER
     metric = names.metrics.get(event.metric)
     if metric is None or not metric.is_active:
         return UNKNOWN_METRIC
-    is_covered, past = False, NO_CONTRACTS
-    for contract_id, start_at, end_at, open_from in customer.contracts:
-        if start_at <= happened and (end_at is None or happened < end_at):
-            is_covered = True
-            if open_from is None or happened < open_from:
-                past = (*past, contract_id)
-    if not is_covered:
-        return NO_CONTRACT
-    if not metric.adds_up and is_negative(event.quantity):
+    open_from, open_to = _open_span(customer)
+    return Target(customer, metric, combination(metric, event.dimensions), open_from, open_to)
+
+
+def fit(event: ReceivedEvent, target: Target) -> ItemResult | tuple[int, ...]:
+    """Return the contracts that drafted or invoiced the event's period, or why it has no place."""
+    if event.corrects is not None and not target.metric.adds_up and is_negative(event.quantity):
         return NEGATIVE
-    return Place(customer.id, metric, past)
+    happened = event.occurred_at
+    if target.open_from <= happened < target.open_to:
+        return NO_CONTRACTS
+    covering = target.covering(happened)
+    if not covering:
+        return NO_CONTRACT
+    return tuple(
+        [
+            contract.id
+            for contract in covering
+            if contract.open_from is None or happened < contract.open_from
+        ]
+    )
+
+
+def combination(metric: KnownMetric, dimensions: Dimensions | None) -> Combination | None:
+    """Return what an event counts for, or None when its metric tells no dimensions apart."""
+    if not metric.names:
+        return None
+    given = dimensions or {}
+    values = [given.get(name) for name in metric.names]
+    return metric.id, metric.names, tuple([v if v is None else text_of(v) for v in values])
+
+
+def _open_span(customer: KnownCustomer) -> tuple[datetime, datetime]:
+    if len(customer.contracts) != 1:
+        return _NEVER, _NEVER
+    (contract,) = customer.contracts
+    open_from = contract.open_from or _NEVER
+    return max(contract.start_at, open_from), contract.end_at or _NEVER
 
 
 def unfounded_corrections(
     events: Mapping[int, ReceivedEvent],
-    places: Mapping[int, Place],
+    targets: Mapping[int, Target],
     owners: Mapping[str, tuple[int, int]],
 ) -> set[int]:
     """Return which of the placed events correct something that is not there.
@@ -125,19 +176,19 @@ def unfounded_corrections(
     """
     known = dict(owners)
     waiting: dict[int, ReceivedEvent] = {}
-    for index, place in places.items():
+    for index, target in targets.items():
         event = events[index]
         if event.corrects is None:
-            known.setdefault(event.idempotency_key, place.owner)
+            known.setdefault(event.idempotency_key, target.owner)
         else:
             waiting[index] = event
     while True:
         founded = [
             index
             for index, event in waiting.items()
-            if known.get(event.corrects or "") == places[index].owner
+            if known.get(event.corrects or "") == targets[index].owner
         ]
         if not founded:
             return set(waiting)
         for index in founded:
-            known.setdefault(waiting.pop(index).idempotency_key, places[index].owner)
+            known.setdefault(waiting.pop(index).idempotency_key, targets[index].owner)

@@ -10,9 +10,8 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from app.core.db import Work, merchant_of, run_sql
-from app.metering.events import Dimensions, text_of
 from app.metering.literals import plain, texts
-from app.metering.matching import KnownMetric
+from app.metering.matching import Combination
 from app.metering.models import OTHER_SERIES
 
 LARGEST = 1_000
@@ -54,49 +53,39 @@ ON CONFLICT DO NOTHING
 """  # noqa: S608  # a constant of this module
 
 
-Combination = tuple[int, tuple[str, ...], tuple[str | None, ...]]
-"""A metric's id, its declared names, and an event's values for them, as texts; None for none."""
-
 _remembered: dict[tuple[int, Combination], int] = {}
 
 
-def combination(metric: KnownMetric, dimensions: Dimensions | None) -> Combination | None:
-    """Return what an event counts for, or None when its metric tells no dimensions apart."""
-    if not metric.names:
-        return None
-    given = dimensions or {}
-    values = [given.get(name) for name in metric.names]
-    texts_ = [v if v is None or type(v) is str else text_of(v) for v in values]
-    return metric.id, metric.names, tuple(texts_)
+def find_series(
+    session: Work, wanted: Iterable[Combination | None]
+) -> Mapping[Combination | None, int]:
+    """Return the series of each combination, made if need be.
 
-
-def find_series(session: Work, wanted: Iterable[Combination]) -> Mapping[Combination, int]:
-    """Return the series of each combination, made if need be; OTHER_SERIES where no room is left.
-
-    What is made is locked until the transaction ends, in the order of metric and digest.
+    OTHER_SERIES is that of None, and of those that no room is left for. What is made is locked
+    until the transaction ends, in the order of metric and digest.
     """
     merchant = merchant_of(session)
-    found: dict[Combination, int] = {}
+    found: dict[Combination | None, int] = {None: OTHER_SERIES}
     missing: list[Combination] = []
     for each in wanted:
-        known = _remembered.get((merchant, each))
-        if known is None:
-            missing.append(each)
-        else:
+        known = _remembered.get((merchant, each)) if each else OTHER_SERIES
+        if known is not None:
             found[each] = known
+        elif each is not None:
+            missing.append(each)
     if missing:
-        found |= _read(session, missing)
+        found.update(_read(session, missing))
         missing = [each for each in missing if each not in found]
     if missing:
         run_sql(session, _CREATE, _columns(session, missing))
-        found |= _read(session, missing)  # also those that somebody else has just made
-    return found | {each: OTHER_SERIES for each in missing if each not in found}
+        found.update(_read(session, missing))  # also those that somebody else has just made
+    return dict.fromkeys(missing, OTHER_SERIES) | found
 
 
-def _read(session: Work, wanted: Collection[Combination]) -> dict[Combination, int]:
+def _read(session: Work, wanted: Collection[Combination]) -> dict[Combination | None, int]:
     """Read the series there are, and remember those that no rollback can take away again."""
     ordered = list(wanted)
-    found: dict[Combination, int] = {}
+    found: dict[Combination | None, int] = {}
     for position, series_id, is_for_ever in run_sql(session, _FIND, _columns(session, ordered)):
         each = ordered[position]
         found[each] = series_id

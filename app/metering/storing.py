@@ -14,7 +14,7 @@ import msgspec
 from app.core.db import Work, merchant_of, run_sql
 from app.metering.events import Outcome, ReceivedEvent
 from app.metering.literals import plain, texts
-from app.metering.matching import KnownContract, KnownCustomer, KnownMetric, Names, Place
+from app.metering.matching import KnownContract, KnownCustomer, KnownMetric, Names, Target
 from app.pricing.models import Aggregation
 
 _NAMES = """
@@ -136,7 +136,7 @@ class Placed(NamedTuple):
     """An event that found its place: its series, and the contracts that have billed its time."""
 
     event: ReceivedEvent
-    place: Place
+    target: Target
     series_id: int
     billed_by: tuple[int, ...]
 
@@ -180,8 +180,8 @@ def insert(session: Work, placed: Sequence[Placed], *, zone: str) -> set[str]:
     if not placed:
         return set()
     parameters = _columns(session, [each.event for each in placed]) | {
-        "customers": plain([str(each.place.customer_id) for each in placed]),
-        "metrics": plain([str(each.place.metric.id) for each in placed]),
+        "customers": plain([str(each.target.customer.id) for each in placed]),
+        "metrics": plain([str(each.target.metric.id) for each in placed]),
         "series": plain([str(each.series_id) for each in placed]),
         "late": plain(["t" if each.billed_by else "f" for each in placed]),
         "zone": zone,

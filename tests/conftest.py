@@ -118,6 +118,8 @@ def databases(worker_id: str) -> Iterator[Databases]:
     name = f"bm_test_{worker_id}_{os.getpid()}"
     clone = f'CREATE DATABASE "{name}" TEMPLATE "{os.environ["TEST_TEMPLATE"]}"'
     _execute(owner, clone, drop=name)
+    # A test of plans gathers statistics of rows that only its own transaction sees.
+    _execute(_named(owner, name), "GRANT MAINTAIN ON usage_events TO bm_app")
     urls = ensure_roles(owner, _instance() / "roles.json")
     app, worker, reader = (_named(urls[setting], name) for setting in LOGINS)
     yield Databases(_named(owner, name), app, worker, reader)

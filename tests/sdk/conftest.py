@@ -161,12 +161,13 @@ class Merchant:
     def connect(self, **options: Any) -> BuffMoney:
         return self.heard.connect(options.pop("url", self.product.url), self.key, **options)
 
-    def usage(self, metric: str = "tokens_input") -> tuple[Decimal, int]:
+    def usage(self) -> tuple[Decimal, int]:
         """Return what the merchant would bill: the quantity, and of how many events."""
         today = clock.now().date()
         span = f"from={today - timedelta(days=7)}&to={today + timedelta(days=7)}"
+        wanted = f"{span}&metric=tokens_input&customerExternalId=user_42"
         with closing(self.connect()) as client:
-            days = client.request("GET", f"/usage?{span}&metric={metric}")["data"]
+            days = client.request("GET", f"/usage?{wanted}")["data"]
         total = sum((Decimal(day["quantity"]) for day in days), Decimal(0))
         return total, sum(day["events"] for day in days)
 

@@ -43,6 +43,7 @@ MAX_CRASHES = 6
 STOP_SECONDS = 20
 READY_SECONDS = 60
 LOOK_SECONDS = 0.2
+SDK = ROOT / "sdk/python/src"
 SIGN_INS = "sign-ins.txt"  # written by app/demo/signins.py
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # read, to name a reachable one
 
@@ -269,16 +270,22 @@ class Supervisor:
             self.stopping.wait(LOOK_SECONDS)
 
     def _answers(self) -> bool:
-        host = _ANY_ADDRESS.get(self.settings.host, self.settings.host)
-        address = f"[{host}]" if ":" in host else host
         with contextlib.suppress(URLError, OSError):
-            urlopen(f"http://{address}:{self.settings.port}/healthz", timeout=2).close()
+            urlopen(f"{self._web_url}/healthz", timeout=2).close()  # noqa: S310  # always http
             return True
         return False
 
+    @property
+    def _web_url(self) -> str:
+        """Where this host reaches the web server, whatever it is called from outside."""
+        host = _ANY_ADDRESS.get(self.settings.host, self.settings.host)
+        address = f"[{host}]" if ":" in host else host
+        return f"http://{address}:{self.settings.port}"
+
     def _seed(self) -> None:
-        command = [sys.executable, "-m", "app.demo", str(self._receiver_port)]
-        seed = Child("demo", command, self.environment)
+        command = [sys.executable, "-m", "app.demo", str(self._receiver_port), self._web_url]
+        # It meters as a customer's program does: with the SDK, which is not installed here.
+        seed = Child("demo", command, self.environment | {"PYTHONPATH": str(SDK)})
         seed.start()
         try:
             while not seed.died() and not self.stopping.wait(LOOK_SECONDS):

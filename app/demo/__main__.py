@@ -1,4 +1,4 @@
-"""`python -m app.demo WEBHOOK_PORT`: make the demo's data, once, in the running instance."""
+"""`python -m app.demo WEBHOOK_PORT URL`: make the demo's data, once, in the instance at URL."""
 
 import sys
 
@@ -8,16 +8,17 @@ from app.extensions import runtime
 from app.factory import create_app
 
 
-def main(webhook_port: int) -> None:
+def main(webhook_port: int, url: str) -> None:
     app = create_app()
     with app.app_context():
         passwords = signins.keep(runtime().settings.instance_dir)
         for email in ADMINS:
             seeding.open_admin(email, passwords[email])
         for company in COMPANIES:
-            seeding.seed_company(company, passwords[company.email], webhook_port=webhook_port)
+            password = passwords[company.email]
+            seeding.seed_company(company, password, webhook_port=webhook_port, url=url)
             print(f"{company.name} is up to date", flush=True)  # noqa: T201  # the supervisor shows it
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2])

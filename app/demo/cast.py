@@ -1,12 +1,14 @@
 """Who there is in the demo: merchants, what they sell, to whom, and how those pay."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from app.core.money import Currency
 from app.core.periods import Cycle
+from app.demo import prices
+from app.demo.prices import Content
+from app.pricing.models import Aggregation
 
 ADMINS = ("ada@buffmoney.example", "lin@buffmoney.example")
 MONTHS = 12
@@ -23,10 +25,11 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Buyer:
-    """A customer on contract for `months`.
+    """A customer on contract for `months`, or until its contract ended `ended` months ago.
 
     `endings` says by how many months ago a period began what its invoice comes to; the others
-    are paid.
+    are paid. `late` names, in the same way, the periods of which some usage came only when their
+    invoices were out.
     """
 
     external_id: str
@@ -36,23 +39,54 @@ class Buyer:
     size: int  # per cent of the merchant's usual customer
     pays_after: int  # days
     language: str = "zh_Hans_CN"
+    currency: Currency | None = None  # the merchant's, unless it is another one
     cycle: Cycle = Cycle.MONTHLY_CALENDAR
     endings: Mapping[int, Ending] = field(default_factory=dict)
+    late: Sequence[int] = ()
+    ended: int | None = None
+
+
+@dataclass(frozen=True)
+class OwnMetric:
+    """A metric that is not built in. A unique count counts the values of `unique_by`."""
+
+    code: str
+    name: str
+    unit: str
+    aggregation: Aggregation
+    dimensions: Sequence[str]
+    unique_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Habit:
+    """How much of a metric the usual customer uses in a day, and what its events may say of it."""
+
+    daily: int
+    dimensions: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Company:
-    """A merchant. `daily` is what its usual customer uses in a day, by metric."""
+    """A merchant: what it sells, at which prices, and what its customers use."""
 
     name: str
     email: str
     settles_in: Currency
     sells_in: Currency
     product: tuple[str, str]
-    prices: list[dict[str, Any]]
-    daily: Mapping[str, int]
+    content: Content
+    habits: Mapping[str, Habit]
     buyers: tuple[Buyer, ...]
+    own_metrics: tuple[OwnMetric, ...] = ()
+    has_busy_day: bool = False  # what `busy_day` tells happens to it
 
+
+REGIONS = ("cn-east-1", "cn-north-1")
+_CHAT = {"model": ("gpt-5", "deepseek-v3", "qwen-max"), "region": REGIONS}
+_PICTURES = {"model": ("seedream-4", "qwen-image"), "region": REGIONS}
+_PLACES = {"region": REGIONS}
+_USERS = {"user": tuple(f"u-{number:03}" for number in range(1, 41))}
 
 COMPANIES = (
     Company(
@@ -61,24 +95,27 @@ COMPANIES = (
         settles_in=Currency.USD,
         sells_in=Currency.USD,
         product=("chat_api", "Chat API"),
-        prices=[
-            {"metric": "tokens_input", "model": "standard", "unit_price": "0.0003"},
-            {
-                "metric": "tokens_output",
-                "model": "graduated",
-                "tiers": [
-                    {"up_to": "20000000", "unit_price": "0.0012", "flat_fee": "0"},
-                    {"up_to": None, "unit_price": "0.0009", "flat_fee": "0"},
-                ],
-            },
-            {
-                "metric": "agent_runs",
-                "model": "standard",
-                "unit_price": "1",
-                "free_units": "1000",
-            },
-        ],
-        daily={"tokens_input": 2_400_000, "tokens_output": 900_000, "agent_runs": 160},
+        content=prices.lumen(),
+        habits={
+            "tokens_input": Habit(2_400_000, _CHAT),
+            "tokens_output": Habit(900_000, _CHAT),
+            "agent_runs": Habit(160, _PLACES),
+            "images": Habit(45, _PICTURES),
+            "agent_sales": Habit(260, _PLACES),
+            "active_users": Habit(1, _USERS),
+        },
+        own_metrics=(
+            OwnMetric("agent_sales", "Sales by agents", "amount", Aggregation.SUM, ["region"]),
+            OwnMetric(
+                "active_users",
+                "Active users",
+                "user",
+                Aggregation.UNIQUE_COUNT,
+                ["user"],
+                unique_by="user",
+            ),
+        ),
+        has_busy_day=True,
         buyers=(
             Buyer(
                 "user_42",
@@ -88,6 +125,7 @@ COMPANIES = (
                 size=100,
                 pays_after=3,
                 endings={4: Ending.VOID},
+                late=(7,),
             ),
             Buyer(
                 "user_77",
@@ -108,6 +146,25 @@ COMPANIES = (
                 language="en",
                 cycle=Cycle.MONTHLY_ANNIVERSARY,
             ),
+            Buyer(
+                "user_63",
+                "Rheinwerk (Shanghai) Co., Ltd.",
+                "buchhaltung@rheinwerk.example",
+                months=6,
+                size=40,
+                pays_after=4,
+                language="en",
+                currency=Currency.EUR,
+            ),
+            Buyer(
+                "user_55",
+                "南京钟山智能科技有限公司",
+                "finance@zhongshan.example",
+                months=7,
+                size=25,
+                pays_after=5,
+                ended=2,
+            ),
         ),
     ),
     Company(
@@ -116,11 +173,13 @@ COMPANIES = (
         settles_in=Currency.HKD,
         sells_in=Currency.CNY,
         product=("vision", "青禾视觉"),
-        prices=[
-            {"metric": "images", "model": "standard", "unit_price": "8", "free_units": "200"},
-            {"metric": "storage_gb", "model": "standard", "unit_price": "35"},
-        ],
-        daily={"images": 640, "storage_gb": 180},
+        content=prices.QINGHE,
+        habits={
+            "images": Habit(640, _PICTURES),
+            "storage_gb": Habit(180, _PLACES),
+            "ad_spend": Habit(1_400, _PLACES),
+        },
+        own_metrics=(OwnMetric("ad_spend", "投放金额", "amount", Aggregation.SUM, ["region"]),),
         buyers=(
             Buyer(
                 "qh-001",
@@ -148,11 +207,8 @@ COMPANIES = (
         settles_in=Currency.JPY,
         sells_in=Currency.JPY,
         product=("npc_minds", "NPC Minds"),
-        prices=[
-            {"metric": "agent_runs", "model": "standard", "unit_price": "1.2"},
-            {"metric": "images", "model": "standard", "unit_price": "4.5", "free_units": "100"},
-        ],
-        daily={"agent_runs": 900, "images": 120},
+        content=prices.NIMBUS,
+        habits={"agent_runs": Habit(900, _PLACES), "images": Habit(120, _PICTURES)},
         buyers=(
             Buyer(
                 "studio-a",

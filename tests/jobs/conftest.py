@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import redis
 from flask import Flask
+from sqlalchemy import make_url
 
 from app.config import Settings
 from app.extensions import db, runtime
@@ -44,8 +46,13 @@ def app(databases: Databases, redis_url: str, tmp_path: Path) -> Iterator[Flask]
 
 
 @pytest.fixture
-def queue(app: Flask) -> redis.Redis:  # noqa: ARG001  # its context is what we work in
-    """Return the queue's server, empty."""
+def queue(app: Flask, databases: Databases) -> redis.Redis:  # noqa: ARG001  # its context is ours
+    """Return the queue's server, empty; forget what tests before this one still owe."""
+    owner = make_url(databases.owner).set(drivername="postgresql")
+    with psycopg.connect(owner.render_as_string(hide_password=False)) as connection:
+        connection.execute("DELETE FROM outbox_jobs")
+        connection.execute("UPDATE webhook_deliveries SET next_attempt_at = NULL")
+        connection.execute("UPDATE mails SET status = 'dead' WHERE status IN ('queued', 'failed')")
     runtime().redis.flushdb()
     return runtime().redis
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -203,6 +204,7 @@ def _stay_with_one_merchant(state: ORMExecuteState) -> None:
     state.statement = state.statement.options(of_merchant(merchant))
 
 
+@lru_cache(maxsize=1024)
 def of_merchant(merchant_id: int) -> LoaderCriteriaOption:
     """Return the option that adds the merchant to every tenant table of a statement.
 

@@ -154,13 +154,19 @@ def begin_session(
 
 def find_session(session: Session, token: str, *, pepper: bytes, now: datetime) -> SignedIn | None:
     """Return who holds this secret, or None when the session ended, idled out or never was."""
-    found = session.get(WebSession, digest(pepper, token))
-    if found is None or now >= found.expires_at or now >= found.seen_at + IDLE_LIMIT:
+    row = session.execute(
+        select(WebSession, User.email, User.is_operator)
+        .join(User, User.id == WebSession.user_id)
+        .where(WebSession.token_hash == digest(pepper, token))
+    ).one_or_none()
+    if row is None:
         return None
-    user = session.get_one(User, found.user_id)
+    found, email, is_operator = row
+    if now >= found.expires_at or now >= found.seen_at + IDLE_LIMIT:
+        return None
     if now >= found.seen_at + _SEEN_EVERY:
         found.seen_at = now
-    return SignedIn(user.id, user.email, user.is_operator, found.merchant_id)
+    return SignedIn(found.user_id, email, is_operator, found.merchant_id)
 
 
 def end_session(session: Session, token: str, *, pepper: bytes) -> None:

@@ -7,7 +7,6 @@ of the cookie. What an operator may see is not there for anybody else: 404, not 
 import re
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
 from typing import cast
 
 from flask import Flask, abort, g, redirect, request, session, url_for
@@ -22,6 +21,7 @@ from app.identity import accounts, clocks
 from app.identity.accounts import SignedIn
 from app.identity.models import Merchant, User
 
+_MERCHANT = "merchant_id"
 _OWN_PATH = re.compile(r"/merchant(/[A-Za-z0-9_./-]*)?(\?[A-Za-z0-9_.=&%+-]*)?")
 
 
@@ -36,9 +36,10 @@ class Access(StrEnum):
 class BrowserUser(UserMixin):  # type: ignore[misc]  # flask-login has no types
     """The person at the browser, for one request."""
 
-    def __init__(self, token: str, who: SignedIn) -> None:
+    def __init__(self, token: str, who: SignedIn, merchant: Merchant | None = None) -> None:
         self.token = token
         self.who = who
+        self.merchant = merchant
 
     def get_id(self) -> str:
         return self.token
@@ -50,13 +51,6 @@ class BrowserUser(UserMixin):  # type: ignore[misc]  # flask-login has no types
     @property
     def is_operator(self) -> bool:
         return self.who.is_operator
-
-    @cached_property
-    def merchant(self) -> Merchant | None:
-        if self.who.merchant_id is None:
-            return None
-        with transaction(self.who.merchant_id) as database:
-            return clocks.get_merchant(database)
 
 
 def register(app: Flask) -> None:
@@ -112,6 +106,7 @@ def sign_in(user: User, merchant_id: int | None) -> None:
     session.clear()  # what was there before signing in belongs to nobody
     if language:
         session["language"] = language
+    session[_MERCHANT] = merchant_id
     who = SignedIn(user.id, user.email, user.is_operator, merchant_id)
     login_user(BrowserUser(token, who))
 
@@ -133,6 +128,14 @@ def safe_next(target: str | None) -> str:
 
 
 def _load(token: str) -> BrowserUser | None:
-    with transaction(None) as database:
+    """Return who holds the cookie, with his merchant: one transaction, as every page needs both.
+
+    The merchant in the cookie only says where to look. It has to be that of the session's row.
+    """
+    merchant_id = session.get(_MERCHANT)
+    with transaction(merchant_id) as database:
         who = accounts.find_session(database, token, pepper=runtime().pepper, now=clock.now())
-    return BrowserUser(token, who) if who else None
+        if who is None or who.merchant_id != merchant_id:
+            return None
+        merchant = clocks.get_merchant(database) if merchant_id else None
+    return BrowserUser(token, who, merchant)

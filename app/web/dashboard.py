@@ -80,7 +80,6 @@ def dashboard() -> Response:
             "dashboard/index.html",
             nav="overview",
             progress=progress,
-            troubles=_troubles(session),
             owed=_owed(session),
             recent=_recent(session),
             ranges=_ranges(),
@@ -90,6 +89,13 @@ def dashboard() -> Response:
 
 
 def _span() -> Span:
+def attention() -> Response:
+    """Show what wants the merchant's attention: a part of the overview, which asks for it."""
+    with transaction(g.merchant_id) as session:
+        troubles = _troubles(session)
+    return page("dashboard/attention.html", fragment="attention", nav="overview", troubles=troubles)
+
+
     days = request.args.get("range", "30")
     if days not in RANGES:
         raise Invalid(f"range must be one of {', '.join(RANGES)}", path="range")

@@ -19,15 +19,16 @@ from app.extensions import transaction
 from app.metering import queries
 from app.metering.models import UsageEvent
 from app.metering.queries import EventFilter, EventOutcome, EventPage, ListedEvent
+from app.pricing import queries as catalogue
 from app.pricing.models import Metric
 from app.web import csv, listing
+from app.web.addresses import url_of_each
 from app.web.ranges import chosen_range, range_options
 from app.web.usage_names import (
     NOBODY,
     chosen_customer,
     chosen_metric,
     metric_options,
-    metrics_by_id,
 )
 
 HEADER = (
@@ -52,15 +53,13 @@ class Row:
     listed: ListedEvent
     customer: Customer
     metric: Metric
-    is_new: bool = False
+    public_id: str
+    href: str
+    is_new: bool
 
     @property
     def event(self) -> UsageEvent:
         return self.listed.event
-
-    @property
-    def public_id(self) -> str:
-        return show(Prefix.USAGE_EVENT, self.event.id)
 
     @property
     def quantity(self) -> str:
@@ -97,16 +96,16 @@ def rows_of(
 ) -> list[Row]:
     """Name what the events are about; those that arrived after the id `new_after` are new."""
     named = customers.customers_by_id(session, {listed.event.customer_id for listed in found})
-    metrics = metrics_by_id(session, {listed.event.metric_id for listed in found})
-    return [
-        Row(
-            listed,
-            named[listed.event.customer_id],
-            metrics[listed.event.metric_id],
-            is_new=new_after is not None and listed.event.id > new_after,
-        )
-        for listed in found
-    ]
+    metrics = catalogue.metrics_by_id(session, {listed.event.metric_id for listed in found})
+    url_of = url_of_each("web.usage_event", "event_id")
+    rows = []
+    for listed in found:
+        event = listed.event
+        public_id = show(Prefix.USAGE_EVENT, event.id)
+        is_new = new_after is not None and event.id > new_after
+        customer, metric = named[event.customer_id], metrics[event.metric_id]
+        rows.append(Row(listed, customer, metric, public_id, url_of(public_id), is_new))
+    return rows
 
 
 def filter_fields(session: Session) -> dict[str, Any]:

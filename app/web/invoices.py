@@ -23,6 +23,7 @@ from app.documents.models import Document, DocumentKind
 from app.extensions import bound, runtime, transaction
 from app.web import csv, invoice_page, listing
 from app.web.access import now
+from app.web.addresses import url_of_each
 from app.web.page import LANGUAGES, page
 from app.web.refusals import say
 
@@ -49,14 +50,11 @@ _HEADER = (
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the list: an invoice and whom it is for."""
+    """One line of the list: an invoice, whom it is for, and the address of its page."""
 
     invoice: Invoice
     customer: Customer
-
-    @property
-    def href(self) -> str:
-        return url_for("web.invoice", invoice_id=show(Prefix.INVOICE, self.invoice.id))
+    href: str
 
 
 @dataclass(frozen=True)
@@ -210,7 +208,10 @@ def _find(session: Session, cursor: str | None, *, limit: int = 50) -> Page[Row]
         limit=limit,
     )
     named = customers.customers_by_id(session, {row.customer_id for row in found.rows})
-    return found.map(lambda row: Row(row, named[row.customer_id]))
+    url_of = url_of_each("web.invoice", "invoice_id")
+    return found.map(
+        lambda row: Row(row, named[row.customer_id], url_of(show(Prefix.INVOICE, row.id)))
+    )
 
 
 def _wanted_customer(session: Session) -> Customer | None:

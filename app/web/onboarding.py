@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import url_for
+from flask import g, url_for
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
@@ -15,10 +15,11 @@ from app.billing.models import InvoiceStatus
 from app.core.ids import Prefix, show
 from app.core.periods import local_date
 from app.customers import queries as customers
-from app.identity import clocks, keys
+from app.identity import keys
 from app.metering import queries as metering
 from app.metering.queries import EventFilter
 from app.pricing import queries as catalogue
+from app.pricing.models import RateCard
 from app.web import snippets
 from app.web.invoice_page import hosted_link
 from app.webhooks import queries as webhooks
@@ -58,11 +59,12 @@ class Progress:
 
 def progress(session: Session, *, now: datetime) -> Progress:
     """Return how far the merchant is; every step is read from its rows."""
+    cards = catalogue.list_rate_cards(session, limit=1).rows
     return Progress(
         [
             _key_step(session),
-            _catalogue_step(session),
-            _contract_step(session, now=now),
+            _catalogue_step(session, cards),
+            _contract_step(session, cards, now=now),
             _usage_step(session, now=now),
             *_money_steps(session),
             _webhook_step(session),
@@ -81,9 +83,8 @@ def _key_step(session: Session) -> Step:
     )
 
 
-def _catalogue_step(session: Session) -> Step:
+def _catalogue_step(session: Session, cards: Sequence[RateCard]) -> Step:
     products = catalogue.list_products(session, limit=1).rows
-    cards = catalogue.list_rate_cards(session, limit=1).rows
     product_id = show(Prefix.PRODUCT, products[0].id) if products else "prod_…"
     price = {"metric": "tokens_input", "model": "standard", "unitPrice": "0.00025"}
     card = {
@@ -103,15 +104,14 @@ def _catalogue_step(session: Session) -> Step:
     )
 
 
-def _contract_step(session: Session, *, now: datetime) -> Step:
+def _contract_step(session: Session, cards: Sequence[RateCard], *, now: datetime) -> Step:
     newest = customers.list_customers(session, limit=1).rows
     customer: dict[str, Any] = {
         "externalId": "user_42",
         "name": "上海智谱星图信息科技",
         "email": "finance@example.cn",
     }
-    cards = catalogue.list_rate_cards(session, limit=1).rows
-    zone = ZoneInfo(clocks.get_merchant(session).time_zone)
+    zone = ZoneInfo(g.merchant.time_zone)
     contract = {
         "customerId": show(Prefix.CUSTOMER, newest[0].id) if newest else "cus_…",
         "rateCardId": show(Prefix.RATE_CARD, cards[0].id) if cards else "rc_…",
@@ -132,13 +132,14 @@ def _contract_step(session: Session, *, now: datetime) -> Step:
 
 
 def _usage_step(session: Session, *, now: datetime) -> Step:
+    is_done = bool(metering.list_events(session, EventFilter(), limit=1).rows)
     return Step(
         title=_("Send a usage event"),
         text=_("From your server, each time your product is used. Sending it twice counts once."),
-        is_done=bool(metering.list_events(session, EventFilter(), limit=1).rows),
+        is_done=is_done,
         href=url_for("web.usage"),
         action=_("Look at the usage"),
-        snippet=snippets.first_event(session, now=now),
+        snippet="" if is_done else snippets.first_event(session, now=now),
     )
 
 

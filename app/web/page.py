@@ -10,7 +10,7 @@ from flask_login import current_user
 from jinja2_fragments.flask import render_block
 
 from app.extensions import babel
-from app.web import access, moments
+from app.web import access, addresses, moments
 
 LANGUAGES = {"en": "en", "zh": "zh_Hans_CN"}
 
@@ -41,6 +41,7 @@ def register(app: Flask) -> None:
         default_timezone=moments.DEFAULT_ZONE,
     )
     app.jinja_env.add_extension("jinja2.ext.do")
+    app.jinja_env.globals["url_for"] = addresses.url_for
     app.jinja_env.filters["dateformat"] = moments.format_date
     app.jinja_env.filters["datetimeformat"] = moments.format_datetime
     with app.app_context():

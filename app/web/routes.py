@@ -65,6 +65,7 @@ ROUTES = (
     Route("/docs/reference", docs.api_reference, PUBLIC, name="docs_reference"),
     Route("/docs/<name>", docs.show, PUBLIC, name="docs_page"),
     Route("/merchant", dashboard.dashboard, MERCHANT),
+    Route("/merchant/attention", dashboard.attention, MERCHANT),
     Route("/merchant/invoices", invoices.invoices, MERCHANT),
     Route("/merchant/invoices/run", invoices.run_invoicing, MERCHANT, method="POST"),
     Route("/merchant/invoices/upcoming", invoices.upcoming_invoices, MERCHANT),

@@ -97,7 +97,7 @@ def test_a_failing_webhook_needs_attention(browser: Browser, engine: Engine) -> 
         )
         endpoint.failing_since = NOON
 
-    assert "A webhook is failing" in browser.text("/merchant")
+    assert "A webhook is failing" in browser.text("/merchant/attention")
 
 
 def test_a_range_we_do_not_draw_is_refused(browser: Browser) -> None:
@@ -150,7 +150,7 @@ def test_usage_without_a_price_wants_attention(browser: Browser, engine: Engine)
             )
         )
 
-    page = browser.text("/merchant")
+    page = browser.text("/merchant/attention")
 
     assert "Voice minutes is used and has no price" in page
     assert "customers on Standard v1 (1)" in page

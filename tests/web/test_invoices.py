@@ -98,7 +98,7 @@ def test_another_amount_is_shown_as_money_aside(browser: Browser, engine: Engine
     page = browser.text(f"/merchant/invoices/{invoice}")
     assert "900.00 CNY came that does not pay this invoice" in page
     assert "another amount than we asked for" in page
-    assert "900.00 CNY came that pays no invoice" in browser.text("/merchant")
+    assert "900.00 CNY came that pays no invoice" in browser.text("/merchant/attention")
 
 
 def test_an_open_invoice_can_be_voided_with_a_reason(browser: Browser, engine: Engine) -> None:

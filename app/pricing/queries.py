@@ -51,6 +51,8 @@ def metrics_by_code(session: Session, codes: Collection[str]) -> dict[str, Metri
 
 def metrics_by_id(session: Session, metric_ids: Collection[int]) -> dict[int, Metric]:
     """Return the metrics of these ids, active or archived; unknown ids are left out."""
+    if not metric_ids:
+        return {}
     metrics = select(Metric).where(Metric.id.in_(metric_ids))
     return {metric.id: metric for metric in session.scalars(metrics)}
 

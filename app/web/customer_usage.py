@@ -26,6 +26,7 @@ from app.extensions import transaction
 from app.metering import reports
 from app.metering.report_sources import Granularity, ReportQuery
 from app.metering.reports import ReportRow
+from app.pricing import queries as catalogue
 from app.pricing.models import Metric
 from app.web import axes, stacks
 from app.web.access import now
@@ -34,7 +35,6 @@ from app.web.moments import format_date
 from app.web.page import page
 from app.web.stacks import Along, Part, Stack
 from app.web.usage_costs import money_text
-from app.web.usage_names import metrics_by_id
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def usage_of(session: Session, customer: Customer) -> dict[str, Any]:
     zone = ZoneInfo(g.merchant.time_zone)
     totals = reports.usage_report(session, replace(month, granularity=Granularity.TOTAL), zone=zone)
     by_day = reports.usage_report(session, month, zone=zone)
-    metrics = metrics_by_id(session, {row.metric_id for row in totals})
+    metrics = catalogue.metrics_by_id(session, {row.metric_id for row in totals})
     return {
         "usage": [
             MetricUsage(

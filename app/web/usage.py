@@ -20,6 +20,7 @@ from app.metering import queries, reports
 from app.metering.queries import EventFilter
 from app.metering.report_sources import Granularity, ReportQuery
 from app.metering.reports import ReportRow
+from app.pricing import queries as catalogue
 from app.pricing.models import Metric
 from app.web import axes, csv, event_rates, listing, snippets, stacks
 from app.web.access import now
@@ -27,7 +28,7 @@ from app.web.moments import format_date, format_datetime
 from app.web.page import page
 from app.web.ranges import Range, chosen_range, range_options
 from app.web.stacks import Along, Part
-from app.web.usage_names import chosen_customer, chosen_metric, metric_options, metrics_by_id
+from app.web.usage_names import chosen_customer, chosen_metric, metric_options
 from app.web.usage_tabs import CHARTS, usage_tabs
 
 BY_METRIC, BY_CUSTOMER, BY_DIMENSION = "metric", "customer", "dimension:"
@@ -182,7 +183,7 @@ def _labels(session: Session, wanted: Wanted, rows: Sequence[ReportRow]) -> dict
     ids = {int(key) for key in keys}
     if wanted.by == BY_CUSTOMER:
         return {str(row.id): row.name for row in customers.customers_by_id(session, ids).values()}
-    return {str(row.id): row.code for row in metrics_by_id(session, ids).values()}
+    return {str(row.id): row.code for row in catalogue.metrics_by_id(session, ids).values()}
 
 
 def _shown(wanted: Wanted, part: Part, whole: Decimal) -> dict[str, Any]:
@@ -230,7 +231,7 @@ def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
     with transaction(merchant_id) as session:
         wanted = _wanted(session)
         rows = _report(session, wanted, wanted.granularity)
-        codes = metrics_by_id(session, {row.metric_id for row in rows})
+        codes = catalogue.metrics_by_id(session, {row.metric_id for row in rows})
         people = {row.customer_id for row in rows if row.customer_id is not None}
         named = customers.customers_by_id(session, people)
     for row in rows:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Date, and_, cast, exists, func, select
 from sqlalchemy.orm import Session
 
-from app.billing.models import Invoice, InvoiceLine, InvoiceRun, InvoiceStatus
+from app.billing.models import Invoice, InvoiceKind, InvoiceLine, InvoiceRun, InvoiceStatus
 from app.core import db
 from app.core.money import Currency, Money
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
@@ -52,6 +52,7 @@ def list_invoices(
     session: Session,
     *,
     status: InvoiceStatus | None = None,
+    kind: InvoiceKind | None = None,
     customer_id: int | None = None,
     contract_id: int | None = None,
     q: str = "",
@@ -62,6 +63,8 @@ def list_invoices(
     statement = select(Invoice)
     if status:
         statement = statement.where(Invoice.status == status)
+    if kind:
+        statement = statement.where(Invoice.kind == kind)
     if customer_id is not None:
         statement = statement.where(Invoice.customer_id == customer_id)
     if contract_id is not None:

@@ -5,7 +5,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from app.billing import queries
-from app.billing.models import InvoiceRun, InvoiceStatus, RunTrigger
+from app.billing.models import InvoiceKind, InvoiceRun, InvoiceStatus, RunTrigger
 from app.core.db import begin, merchant_of
 from app.core.errors import NotFound
 from tests.billing.make import billed, drafted, sold, use
@@ -32,6 +32,8 @@ def test_invoices_are_found_by_what_they_are(session: Session, make: Make) -> No
         return [row.id for row in queries.list_invoices(session, **wanted).rows]  # type: ignore[arg-type]  # one test of all filters
 
     assert found(status=InvoiceStatus.OPEN) == [opened.id]
+    assert found(kind=InvoiceKind.USAGE) == [draft.id, opened.id]
+    assert found(kind=InvoiceKind.LATE) == []
     assert found(customer_id=draft.customer_id) == [draft.id]
     assert found(contract_id=opened.contract_id) == [opened.id]
     assert found(q="2026-000001") == [opened.id]

@@ -43,6 +43,7 @@ class NothingUpcoming(NotFound):
 
 class InvoiceQuery(PageQuery, kw_only=True):
     status: InvoiceStatus | None = None
+    kind: InvoiceKind | None = None
     customer_id: str | None = None
     contract_id: str | None = None
     q: str = ""
@@ -173,6 +174,7 @@ def list_invoices(call: Call, query: InvoiceQuery) -> Listing[InvoiceOut]:
     page = queries.list_invoices(
         call.session,
         status=query.status,
+        kind=query.kind,
         customer_id=read(Prefix.CUSTOMER, query.customer_id) if query.customer_id else None,
         contract_id=read(Prefix.CONTRACT, query.contract_id) if query.contract_id else None,
         q=query.q,

@@ -31,15 +31,19 @@ OPTIONS = {
 }
 
 
-def collect() -> list[str]:
-    """Return every message of the product, sorted, each once."""
-    found: set[str] = set()
+def collect() -> dict[str, str | tuple[str, str]]:
+    """Return every message of the product by its text; of one with a plural, by its singular."""
+    found: dict[str, str | tuple[str, str]] = {}
     for folder in ("app", "templates"):
         methods = [(pattern.partition("/")[2], how) for pattern, how in METHODS]
         options = {pattern.partition("/")[2]: value for pattern, value in OPTIONS.items()}
         for _, _, message, _, _ in extract_from_dir(ROOT / folder, methods, options):
-            found.add(message if isinstance(message, str) else message[0])
-    return sorted(found)
+            if isinstance(message, str):
+                found.setdefault(message, message)
+            else:
+                singular, plural = message[:2]
+                found[singular] = singular, plural
+    return found
 
 
 def translations() -> dict[str, str]:
@@ -69,9 +73,12 @@ def build() -> tuple[bytes, bytes, list[str]]:
     catalog.mime_headers = [("Content-Type", "text/plain; charset=utf-8")]
     missing = []
     # What is translated counts as said too: a widget may choose its words when it is drawn.
-    for message in sorted({*collect(), *known}):
+    said = collect()
+    for message in sorted({*said, *known}):
         chinese = known.get(message, "")
-        catalog.add(message, chinese)
+        id_ = said.get(message, message)
+        # Chinese has one form for any number.
+        catalog.add(id_, chinese if isinstance(id_, str) else (chinese,))
         if not chinese:
             missing.append(message)
     text, compiled = io.BytesIO(), io.BytesIO()

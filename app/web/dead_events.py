@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from app.core.ids import Prefix, read, show
 from app.core.paging import MAX_LIMIT, Page
 from app.core.periods import local_date
 from app.customers import queries as customers
+from app.documents.formats import decimal
 from app.extensions import transaction
 from app.metering import dead_events as room
 from app.metering import replaying, tallies
@@ -221,7 +223,7 @@ def _row(row: DeadEvent) -> dict[str, Any]:
     return {
         "row": row,
         "url": url,
-        "quantity": row.body.get("quantity"),
+        "quantity": decimal(Decimal(row.body["quantity"])),
         "outcome": outcome_words(row.outcome),
     }
 

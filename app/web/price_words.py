@@ -114,11 +114,7 @@ def describe(metric: str, charge: Document, currency: Currency, *, part: str = "
 def prices_by_currency(content: Document) -> dict[str, list[PriceText]]:
     """Return all prices of a version, currency by currency, in its own order."""
     return {
-        name: [
-            describe(price["metric"], charge, Currency(name), part=part)
-            for price in prices
-            for part, charge in parts(price)
-        ]
+        name: [text for price in prices for text in _texts(price, Currency(name))]
         for name, prices in content["currencies"].items()
     }
 
@@ -170,6 +166,22 @@ def transform_text(transform: Document) -> str:
         "half_up": _("rounded to the nearest"),
     }[transform["rounding"]]
     return f"{sign} {decimal(Decimal(transform['factor']))} {rounding}".strip()
+
+
+def _texts(price: Document, currency: Currency) -> Iterator[PriceText]:
+    """Yield what a metric costs, charge by charge; on which lines it stands is said of each."""
+    for part, charge in parts(price):
+        text = describe(price["metric"], charge, currency, part=part)
+        text.notes.extend(_line_notes(price))
+        yield text
+
+
+def _line_notes(price: Document) -> Iterator[str]:
+    """Yield how the usage of a metric is split into lines."""
+    if price.get("group_by"):
+        yield _("a line for each %(dimensions)s", dimensions=" × ".join(price["group_by"]))
+    if price.get("share_tiers"):
+        yield _("lines of equal prices share tiers and free units")
 
 
 def _notes(charge: Document, currency: Currency) -> Iterator[str]:

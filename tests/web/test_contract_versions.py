@@ -39,6 +39,8 @@ def test_a_change_is_scheduled_and_taken_back(browser: Browser) -> None:
     assert "v2 from Jan 1, 2030" in browser.text(f"{card}?version=1")
     assert "coming: 1" in browser.text(card)
     assert "v2 from Jan 1, 2030" in browser.text("/merchant/contracts")
+    (customer,) = set(re.findall(r"/merchant/customers/cus_\w+", browser.text(contract)))
+    assert "v2 from Jan 1, 2030" in browser.text(customer)
     csv = browser.get("/merchant/contracts?format=csv").text
     assert csv.rstrip().endswith(",2,2030-01-01,")
 

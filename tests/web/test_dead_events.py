@@ -42,6 +42,14 @@ def test_an_unknown_customer_is_created_from_here(lost: Browser) -> None:
     assert 'value="user_77"' in lost.text("/merchant/customers?external_id=user_77")
 
 
+def test_quantities_are_written_like_those_of_taken_events(
+    browser: Browser, engine: Engine
+) -> None:
+    send(engine, browser, event(customer_external_id="user_77", quantity="1234567.50"))
+
+    assert "<b>1,234,567.5</b>" in browser.text(DEAD)
+
+
 def test_an_unknown_metric_is_added_from_here(browser: Browser, engine: Engine) -> None:
     put_on_contract(engine, browser, "user_42")
     send(engine, browser, event(metric="gpu_seconds"))

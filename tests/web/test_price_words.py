@@ -91,6 +91,23 @@ def test_a_package_says_its_size() -> None:
     assert (price.tiers[0].size, price.tiers[0].unit) == ("1,000", "5")
 
 
+def test_how_usage_is_split_into_lines_is_said_of_every_part() -> None:
+    price = per_unit(
+        "a",
+        "1",
+        free_units="500",
+        filters=[{"match": {"model": ["gpt-5"]}, "model": "standard", "unit_price": "2"}],
+        group_by=["model", "region"],
+        share_tiers=True,
+    )
+
+    filtered, rest = prices_by_currency(content(USD=[price]))["USD"]
+
+    lines = ["a line for each model × region", "lines of equal prices share tiers and free units"]
+    assert filtered.notes == lines
+    assert rest.notes == ["first 500 free", *lines]
+
+
 def test_the_same_prices_are_no_change() -> None:
     assert changes(content(USD=[per_unit("a", "1")]), content(USD=[per_unit("a", "1")])) == []
 

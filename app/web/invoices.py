@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.billing import collection, previews, queries, runs
-from app.billing.models import Invoice, InvoiceRun, InvoiceStatus, RunTrigger
+from app.billing.models import Invoice, InvoiceKind, InvoiceRun, InvoiceStatus, RunTrigger
 from app.billing.previews import Preview
 from app.core.errors import Invalid, Refusal
 from app.core.ids import Prefix, read, show
@@ -30,6 +30,7 @@ from app.web.refusals import say
 _UPCOMING = 20
 _HEADER = (
     "number",
+    "kind",
     "status",
     "customer_external_id",
     "customer_name",
@@ -90,7 +91,7 @@ def invoices() -> Response:
         customer=customer,
         tabs=listing.tabs("status", _tabs(counts)),
         total=sum(counts.values()),
-        is_filtered=any(request.args.get(name) for name in ("q", "status", "customer")),
+        is_filtered=any(request.args.get(name) for name in ("q", "status", "kind", "customer")),
         csv_url=listing.csv_url(),
     )
 
@@ -202,6 +203,7 @@ def _find(session: Session, cursor: str | None, *, limit: int = 50) -> Page[Row]
     found = queries.list_invoices(
         session,
         status=listing.chosen(InvoiceStatus, "status"),
+        kind=listing.chosen(InvoiceKind, "kind"),
         customer_id=read(Prefix.CUSTOMER, wanted) if wanted else None,
         q=request.args.get("q", ""),
         cursor=cursor,
@@ -239,6 +241,7 @@ def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
         bill = row.invoice
         yield (
             bill.number,
+            bill.kind,
             bill.status,
             row.customer.external_id,
             row.customer.name,

@@ -68,7 +68,7 @@ def test_the_csv_file_has_exactly_what_is_filtered(browser: Browser, engine: Eng
 
     answer = browser.get("/merchant/invoices?status=open&format=csv")
     assert answer.mimetype == "text/csv"
-    assert answer.text.startswith("\ufeffnumber,status,")
+    assert answer.text.startswith("\ufeffnumber,kind,status,")
     assert "12641,90533,2716,USD,12262" in answer.text
     assert invoice not in browser.get("/merchant/invoices?status=void&format=csv").text
 
@@ -261,6 +261,21 @@ def test_an_invoice_of_late_usage_says_so(browser: Browser, engine: Engine) -> N
         session.scalars(select(Invoice)).one().kind = InvoiceKind.LATE
 
     assert browser.text(f"/merchant/invoices/{invoice}").count("Late usage") == 2
+
+
+def test_invoices_of_late_usage_are_marked_and_filtered(browser: Browser, engine: Engine) -> None:
+    invoice = issued(engine, browser)
+    assert invoice in browser.text("/merchant/invoices?kind=usage")
+    assert invoice not in browser.text("/merchant/invoices?kind=late")
+
+    with begin(engine, browser.merchant_id) as session:
+        session.scalars(select(Invoice)).one().kind = InvoiceKind.LATE
+
+    page = browser.text("/merchant/invoices?kind=late")
+    assert invoice in page
+    assert '<span class="badge" data-tone="info">Late usage' in page
+    assert ",late,open," in browser.get("/merchant/invoices?kind=late&format=csv").text
+    assert invoice not in browser.text("/merchant/invoices?kind=usage")
 
 
 def step(basis: str, amount: str) -> dict[str, str | None]:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from flask import g, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -88,7 +89,6 @@ def dashboard() -> Response:
         )
 
 
-def _span() -> Span:
 def attention() -> Response:
     """Show what wants the merchant's attention: a part of the overview, which asks for it."""
     with transaction(g.merchant_id) as session:
@@ -96,6 +96,7 @@ def attention() -> Response:
     return page("dashboard/attention.html", fragment="attention", nav="overview", troubles=troubles)
 
 
+def _span() -> Span:
     days = request.args.get("range", "30")
     if days not in RANGES:
         raise Invalid(f"range must be one of {', '.join(RANGES)}", path="range")
@@ -226,10 +227,12 @@ def _unpriced_trouble(session: Session, gap: Unpriced) -> Trouble:
     card = catalogue.get_rate_card(session, gap.version.rate_card_id)
     return Trouble(
         _("%(metric)s is used and has no price", metric=gap.metric.name),
-        _(
-            "Used in the last 30 days by customers on %(card)s v%(number)s (%(count)s), in a way "
-            "that no price takes. It will be billed at nothing.",
-            count=gap.customers,
+        ngettext(
+            "In the last 30 days %(num)s customer on %(card)s v%(number)s used it in a way that no "
+            "price takes. It will be billed at nothing.",
+            "In the last 30 days %(num)s customers on %(card)s v%(number)s used it in a way that "
+            "no price takes. It will be billed at nothing.",
+            gap.customers,
             card=card.name,
             number=gap.version.number,
         ),

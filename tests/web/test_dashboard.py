@@ -153,4 +153,4 @@ def test_usage_without_a_price_wants_attention(browser: Browser, engine: Engine)
     page = browser.text("/merchant/attention")
 
     assert "Voice minutes is used and has no price" in page
-    assert "customers on Standard v1 (1)" in page
+    assert "In the last 30 days 1 customer on Standard v1 used it in a way" in page

@@ -1,10 +1,7 @@
 """Customers and metrics as an address names them, and as lists of usage show them."""
 
-from collections.abc import Collection, Mapping
-
 from flask import request
 from flask_babel import gettext as _
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.errors import NotFound
@@ -49,10 +46,3 @@ def metric_options(session: Session) -> list[tuple[str, str]]:
     found = catalogue.list_metrics(session, limit=MAX_LIMIT).rows
     ordered = sorted(found, key=lambda metric: (not metric.is_built_in, metric.id))
     return [("", str(_("Every metric"))), *((metric.code, metric.code) for metric in ordered)]
-
-
-def metrics_by_id(session: Session, metric_ids: Collection[int]) -> Mapping[int, Metric]:
-    """Return the metrics of these ids."""
-    if not metric_ids:
-        return {}
-    return {row.id: row for row in session.scalars(select(Metric).where(Metric.id.in_(metric_ids)))}

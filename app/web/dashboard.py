@@ -134,12 +134,12 @@ def _money(session: Session, span: Span) -> dict[str, Any]:
 def _chart(span: Span, gross: dict[date, int]) -> dict[str, Any]:
     """Draw what was collected, day by day in yuan, over the days before."""
     lines = [[float(gross[day]) / 100 for day in days] for days in (span, span.before)]
-    drawing = charts.line_chart(lines)
+    drawing, pattern = charts.line_chart(lines), _("MMM d")
     return {
         "drawing": drawing,
         "columns": [_("Day"), _("Collected"), _("Period before")],
         "table": [
-            (format_date(day, _("MMM d")), _yuan(gross[day]), _yuan(gross[earlier]))
+            (format_date(day, pattern), _yuan(gross[day]), _yuan(gross[earlier]))
             for day, earlier in zip(span, span.before, strict=True)
         ],
         "y_labels": [f"¥{short(tick)}" for tick in drawing.ticks],

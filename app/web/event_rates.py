@@ -54,13 +54,13 @@ def by_day(session: Session) -> Rate:
     end_day = local_date(now(), ZoneInfo(g.merchant.time_zone)) + timedelta(1)
     days = [end_day - timedelta(n) for n in range(DAYS, 0, -1)]
     found = rates.events_by_day(session, first_day=days[0], end_day=end_day)
-    counts = [found.get(day, 0) for day in days]
+    counts, pattern = [found.get(day, 0) for day in days], _("MMM d")
     return Rate(
         id="days",
         title=_("Events per day"),
         drawing=_bars(counts),
         counts=counts,
-        labels=[format_date(day, _("MMM d")) for day in days],
+        labels=[format_date(day, pattern) for day in days],
         x_labels=axes.axis_days(days),
         as_of=as_of(session),
     )
@@ -72,13 +72,13 @@ def by_hour(session: Session) -> Rate:
     end_at = local.replace(minute=0, second=0, microsecond=0) + rates.HOUR
     hours = [end_at - n * rates.HOUR for n in range(HOURS, 0, -1)]
     found = rates.events_by_hour(session, start_at=hours[0], end_at=end_at)
-    counts = [found.get(hour, 0) for hour in hours]
+    counts, pattern = [found.get(hour, 0) for hour in hours], _("MMM d, HH:mm")
     return Rate(
         id="hours",
         title=_("Events per hour"),
         drawing=_bars(counts),
         counts=counts,
-        labels=[format_datetime(hour, _("MMM d, HH:mm")) for hour in hours],
+        labels=[format_datetime(hour, pattern) for hour in hours],
         x_labels=axes.axis_hours(hours),
     )
 

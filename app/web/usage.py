@@ -1,7 +1,7 @@
 """Usage in charts: by metric, by customer, by a dimension, day by day or hour by hour."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from app.documents.formats import decimal
 from app.extensions import transaction
 from app.metering import queries, reports
 from app.metering.queries import EventFilter
-from app.metering.report_sources import Granularity, ReportQuery
+from app.metering.report_sources import ADDING, Granularity, ReportQuery
 from app.metering.reports import ReportRow
 from app.pricing import queries as catalogue
 from app.pricing.models import Metric
@@ -55,6 +55,11 @@ class Wanted:
     def granularity(self) -> Granularity:
         return Granularity.HOUR if self.range.is_hourly else Granularity.DAY
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether what is drawn of the days adds up to the whole, and needs no second report."""
+        return self.metric is None or self.metric.aggregation in ADDING
+
     def query(self, granularity: Granularity) -> ReportQuery:
         return ReportQuery(
             first_day=self.range.first_day,
@@ -67,14 +72,22 @@ class Wanted:
         )
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What was used: at each time, and over all of them."""
+
+    rows: Sequence[ReportRow]
+    totals: Sequence[ReportRow]
+
+
 def usage() -> Response:
     """Show the days in a chart and a table, or all that is in them as a file."""
     if listing.wants_csv():
         return csv.answer("usage", _HEADER, _csv_rows(g.merchant_id))
     with transaction(g.merchant_id) as session:
         wanted = _wanted(session)
-        totals = _report(session, wanted, Granularity.TOTAL)
-        is_new = not totals and not queries.list_events(session, EventFilter(), limit=1).rows
+        counted = _count(session, wanted)
+        is_new = not counted.rows and not queries.list_events(session, EventFilter(), limit=1).rows
         return page(
             "usage/index.html",
             fragment="rows",
@@ -86,7 +99,7 @@ def usage() -> Response:
             csv_url=listing.csv_url(),
             metrics=metric_options(session),
             **_filters(wanted),
-            **_drawn(session, wanted, totals),
+            **_drawn(session, wanted, counted),
         )
 
 
@@ -104,6 +117,11 @@ def _wanted(session: Session) -> Wanted:
 
 def _dimensions(metric: Metric | None) -> list[str]:
     return sorted(metric.dimensions) if metric else []
+
+
+def _count(session: Session, wanted: Wanted) -> Counted:
+    rows = _report(session, wanted, wanted.granularity)
+    return Counted(rows, rows if wanted.adds_up else _report(session, wanted, Granularity.TOTAL))
 
 
 def _report(session: Session, wanted: Wanted, granularity: Granularity) -> list[ReportRow]:
@@ -124,12 +142,12 @@ def _filters(wanted: Wanted) -> dict[str, Any]:
     }
 
 
-def _drawn(session: Session, wanted: Wanted, totals: Sequence[ReportRow]) -> dict[str, Any]:
+def _drawn(session: Session, wanted: Wanted, counted: Counted) -> dict[str, Any]:
     """Return the chart, and the table of its parts.
 
     Quantities of one metric are added up; of several only their events can be.
     """
-    parts = stacks.largest(_parts(session, wanted, totals))
+    parts = stacks.largest(_parts(wanted, counted, _labels(session, wanted, counted.totals)))
     what = wanted.metric.unit if wanted.metric else _("Events")
     per_day, per_hour = _("%(what)s per day", what=what), _("%(what)s per hour", what=what)
     title = per_hour if wanted.range.is_hourly else per_day
@@ -141,17 +159,18 @@ def _drawn(session: Session, wanted: Wanted, totals: Sequence[ReportRow]) -> dic
         "total": decimal(whole),
         "chart": drawing,
         "parts": [_shown(wanted, part, whole) for part in parts],
-        "is_untold": any(row.quantity is None for row in totals) and wanted.metric is not None,
+        "is_untold": any(row.quantity is None for row in counted.totals)
+        and wanted.metric is not None,
     }
 
 
-def _parts(session: Session, wanted: Wanted, totals: Sequence[ReportRow]) -> list[Part]:
-    starts, labels = _starts(wanted.range), _labels(session, wanted, totals)
+def _parts(wanted: Wanted, counted: Counted, labels: Mapping[str, str]) -> list[Part]:
+    starts = _starts(wanted.range)
     values: dict[str, dict[date, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for row in _report(session, wanted, wanted.granularity):
+    for row in counted.rows:
         values[_key(wanted, row)][row.start] += _value(wanted, row)
     whole: dict[str, Decimal] = defaultdict(Decimal)
-    for row in totals:
+    for row in counted.totals:
         whole[_key(wanted, row)] += _value(wanted, row)
     return [
         Part(key, labels.get(key, key), [values[key][start] for start in starts], total)
@@ -222,9 +241,11 @@ def _along(chosen: Range) -> Along:
     starts = _starts(chosen)
     if chosen.is_hourly:
         hours = [start for start in starts if isinstance(start, datetime)]
-        names = [format_datetime(hour, _("MMM d, HH:mm")) for hour in hours]
+        pattern = _("MMM d, HH:mm")
+        names = [format_datetime(hour, pattern) for hour in hours]
         return Along(_("Hour"), names, axes.axis_hours(hours))
-    return Along(_("Day"), [format_date(day, _("MMM d")) for day in starts], axes.axis_days(starts))
+    pattern = _("MMM d")
+    return Along(_("Day"), [format_date(day, pattern) for day in starts], axes.axis_days(starts))
 
 
 def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Date, and_, cast, exists, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from app.billing.models import Invoice, InvoiceKind, InvoiceLine, InvoiceRun, InvoiceStatus
 from app.core import db
@@ -60,7 +60,7 @@ def list_invoices(
     limit: int = DEFAULT_LIMIT,
 ) -> Page[Invoice]:
     """Return invoices, newest first; `q` is a part of the number. Raises Invalid."""
-    statement = select(Invoice)
+    statement = select(Invoice).options(defer(Invoice.rate_card))  # a whole price list, each
     if status:
         statement = statement.where(Invoice.status == status)
     if kind:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import any_, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
-from sqlalchemy.types import Text
+from sqlalchemy.types import BigInteger, Text
 
 from app.core import db
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
@@ -32,7 +32,8 @@ def customers_by_external_id(
 
 def customers_by_id(session: Session, customer_ids: Collection[int]) -> dict[int, Customer]:
     """Return the customers of these ids, for a list that names them; unknown ids are left out."""
-    customers = session.scalars(select(Customer).where(Customer.id.in_(customer_ids)))
+    wanted = literal(list(customer_ids), ARRAY(BigInteger))
+    customers = session.scalars(select(Customer).where(Customer.id == any_(wanted)))
     return {customer.id: customer for customer in customers}
 
 

@@ -1,12 +1,12 @@
 """The newest invoices, as pages about something else list them."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
 from app.billing import queries
-from app.billing.models import Invoice
+from app.billing.models import Invoice, InvoiceStatus
 from app.core.money import Currency, Money
 
 
@@ -24,6 +24,12 @@ class InvoiceRow:
     @property
     def last_day(self) -> date:
         return self.invoice.period_to - timedelta(days=1)
+
+
+def shown_status(invoice: Invoice, now: datetime) -> str:
+    """Return the status as pages show it: what is open past its day is overdue."""
+    is_overdue = invoice.status is InvoiceStatus.OPEN and invoice.due_at and invoice.due_at < now
+    return "overdue" if is_overdue else invoice.status.value
 
 
 def newest(

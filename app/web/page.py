@@ -10,7 +10,7 @@ from flask_login import current_user
 from jinja2_fragments.flask import render_block
 
 from app.extensions import babel
-from app.web import access, addresses, moments
+from app.web import access, addresses, invoice_rows, moments
 
 LANGUAGES = {"en": "en", "zh": "zh_Hans_CN"}
 
@@ -44,6 +44,7 @@ def register(app: Flask) -> None:
     app.jinja_env.globals["url_for"] = addresses.url_for
     app.jinja_env.filters["dateformat"] = moments.format_date
     app.jinja_env.filters["datetimeformat"] = moments.format_datetime
+    app.jinja_env.filters["invoice_status"] = invoice_rows.shown_status
     with app.app_context():
         speaking = {language: _speak(app, language) for language in LANGUAGES.values()}
     app.context_processor(partial(_context, speaking))

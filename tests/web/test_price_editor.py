@@ -225,6 +225,16 @@ def test_a_draft_is_published_with_its_difference(browser: Browser, engine: Engi
     assert str(price.charge.tiers[0].unit_price) == "0.015"
 
 
+def test_every_version_names_who_published_it(browser: Browser) -> None:
+    path = new_card(browser, GRADUATED)
+    browser.post(f"{path}/edit", GRADUATED | {"tiers-0-price": "0.014", "do": "publish"})
+
+    page = browser.text(path)
+
+    assert page.count("by owner-") == 1
+    assert page.count("· owner-") == 2
+
+
 def test_the_same_prices_are_no_new_version(browser: Browser, engine: Engine) -> None:
     path = new_card(browser, STANDARD)
 

@@ -29,6 +29,7 @@ AXE = (ROOT / "tests" / "vendor" / "axe.min.js").read_text()
 PUBLIC = ("/", "/signup", "/signin", "/docs", "/docs/webhooks", "/docs/errors", "/docs/reference")
 LISTS = (
     "/merchant",
+    "/merchant/attention",
     "/merchant/invoices",
     "/merchant/customers",
     "/merchant/contracts",

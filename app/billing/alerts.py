@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, distinct, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from app.billing.scopes import Terms, read_terms
 from app.core.periods import local_date
 from app.customers.models import Contract, ContractStatus
 from app.identity import clocks
@@ -17,6 +16,7 @@ from app.metering.models import UsageDay, UsageRollup, UsageSeries
 from app.pricing import queries as catalogue
 from app.pricing.models import Metric, RateCardVersion
 from app.pricing.parts import part_of
+from app.pricing.price_sets import Terms, read_terms
 
 RECENT = timedelta(days=30)
 """How far back usage is looked at: what was used before is on an invoice by now."""

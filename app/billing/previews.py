@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 from app.billing import bills
 from app.billing.lines import Line
 from app.billing.quotes import Quote, quote
-from app.billing.scopes import Scope, read_terms, scope_of
+from app.billing.scopes import Scope, scope_of
 from app.customers.models import Contract
 from app.fx.rates import RateSource
 from app.identity import clocks
 from app.pricing import queries as catalogue
+from app.pricing.price_sets import read_terms
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.billing.amounts import sum_lines
 from app.billing.lines import Line, LineTooLarge, all_metrics, commitment, rate_usage
 from app.billing.models import PriceReplay, PriceReplayRow
-from app.billing.scopes import Scope, Terms, read_terms
+from app.billing.scopes import Scope
 from app.core.money import Money
 from app.core.periods import Period, local_date, local_midnight
 from app.customers.models import Contract
@@ -19,6 +19,7 @@ from app.identity import clocks
 from app.metering.usage import SeriesUsage, series_usage
 from app.pricing import queries as catalogue
 from app.pricing.models import Metric
+from app.pricing.price_sets import Terms, read_terms
 
 NOT_PRICED = "currency_not_priced"
 """The problem of a contract whose currency the draft has no prices in."""

@@ -1,30 +1,17 @@
 """What a bill is about: whose usage, in which period, at which prices."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.billing.models import Invoice
 from app.core.money import Currency
 from app.core.periods import Cycle, Period, local_date, period_containing
 from app.customers.models import Contract
-from app.pricing import price_sets
-from app.pricing.price_sets import PriceSet
+from app.pricing.price_sets import Terms, read_terms
 
 _LONG_AGO = date(1970, 1, 5)
 """A Monday before every contract: counted from it, a calendar cycle has no stub."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """The prices of one currency, and the minor units a whole period comes to at least."""
-
-    currency: Currency
-    prices: PriceSet
-    commitment: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +44,6 @@ class Scope:
     @property
     def days(self) -> int:
         return self.period.days(self.zone)
-
-
-def read_terms(content: Mapping[str, Any], currency: Currency) -> Terms:
-    """Return the terms that the content of a rate card version has in `currency`."""
-    return Terms(
-        currency,
-        price_sets.read_prices(content, currency),
-        price_sets.read_commitment(content, currency),
-    )
 
 
 def scope_of(contract: Contract, period: Period, terms: Terms, *, zone: ZoneInfo) -> Scope:

@@ -39,6 +39,15 @@ PriceSet = dict[str, MetricPrice]
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """The prices of one currency, and the minor units a whole period comes to at least."""
+
+    currency: Currency
+    prices: PriceSet
+    commitment: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """What a version says: a price set for each currency, and what is committed in some."""
 
@@ -114,6 +123,15 @@ def read_commitment(content: Mapping[str, Any], currency: Currency) -> Decimal |
     """Read the commitment in `currency` of what `dump_content` wrote, None when it has none."""
     amount = content.get("commitments", {}).get(currency.value)
     return None if amount is None else Decimal(amount)
+
+
+def read_terms(content: Mapping[str, Any], currency: Currency) -> Terms:
+    """Return the terms that the content of a rate card version has in `currency`."""
+    return Terms(
+        currency,
+        read_prices(content, currency),
+        read_commitment(content, currency),
+    )
 
 
 def _currency(name: object, path: str) -> Currency:

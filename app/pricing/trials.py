@@ -10,26 +10,17 @@ from decimal import Decimal
 
 from app.core.decimals import EXACT
 from app.core.errors import Invalid
-from app.core.money import Currency, Money
+from app.core.money import Money
 from app.pricing import parts, rating
 from app.pricing.charges import ZERO
 from app.pricing.metric_prices import MetricPrice
 from app.pricing.models import Aggregation, Metric
 from app.pricing.parts import Part, RatedPart
-from app.pricing.price_sets import PriceSet
+from app.pricing.price_sets import Terms
 
 
 class InvalidTrial(Invalid):
     code = "invalid_trial"
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What is tried: the prices in a currency, and the minor units committed for a period."""
-
-    currency: Currency
-    prices: PriceSet
-    commitment: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from app.core.money import Currency
 from app.pricing import rating
 from app.pricing.charges import ZERO, Package, Percentage
 from app.pricing.rating import Price
-from app.web.charts import HEIGHT, WIDTH, nice_ticks
+from app.web.charts import HEIGHT, WIDTH, LineChart, nice_ticks
 from app.web.price_calculator import bounds_of
 
 _STEPS = 40
@@ -45,16 +45,9 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """A drawing as `ui.chart` takes it: `marks` are the bounds, `here` the quantity tried."""
+class Curve(LineChart):
+    """A line chart over quantities: `marks` are the bounds, `here` the quantity tried."""
 
-    width: int
-    height: int
-    ticks: tuple[float, ...]
-    grid: tuple[float, ...]
-    lines: tuple[str, ...]
-    area: str
-    tops: tuple[float, ...]
     marks: tuple[float, ...]
     here: float | None
     values: tuple[tuple[float, ...], ...]

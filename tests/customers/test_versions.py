@@ -187,8 +187,11 @@ def test_the_version_may_be_of_another_card_of_the_product(
     session: Session, make: Make, *, contract: Contract, card: RateCard
 ) -> None:
     gold = make.rate_card(product_id=card.product_id)
+    version = make.rate_card_version(prices("agent_runs"), rate_card_id=gold.id)
 
-    schedule(session, contract, make.rate_card_version(prices("agent_runs"), rate_card_id=gold.id))
+    schedule(session, contract, version)
+
+    assert contract.next_version_id == version.id
 
 
 def test_a_version_of_another_product_is_refused(

@@ -14,9 +14,10 @@ from app.core.db import merchant_of
 from app.core.ids import new_id
 from app.customers.models import Customer
 from app.metering.events import Dimensions
-from app.metering.models import OTHER_SERIES, UsageEvent, UsageRollup, UsageSeries
+from app.metering.models import OTHER_SERIES, UsageEvent, UsageRollup, UsageSeries, UsageVoid
 from app.metering.rollups import rollup_of
 from app.pricing.models import Metric
+from tests.make import NOON
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -24,6 +25,24 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 def may(day: int, hour: int = 12, minute: int = 0) -> datetime:
     """Return a time of a day in May 2026, in Shanghai."""
     return datetime(2026, 5, day, hour, minute, tzinfo=SHANGHAI).astimezone(UTC)
+
+
+def void(session: Session, event: UsageEvent) -> None:
+    """Leave an event out of what is counted of events; its roll-up stays as it was."""
+    session.add(
+        UsageVoid(
+            merchant_id=merchant_of(session),
+            occurred_at=event.occurred_at,
+            event_id=event.id,
+            customer_id=event.customer_id,
+            metric_id=event.metric_id,
+            idempotency_key=event.idempotency_key,
+            reason="sent twice",
+            voided_at=NOON,
+            actor="dev@example.cn",
+        )
+    )
+    session.flush()
 
 
 @dataclass

@@ -10,12 +10,11 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from app.core import clock
-from app.core.db import begin, merchant_of
+from app.core.db import begin
 from app.core.errors import NotFound
 from app.core.paging import BadCursor, encode_cursor
 from app.customers.models import Customer
 from app.metering import queries
-from app.metering.models import UsageEvent, UsageVoid
 from app.metering.queries import (
     EventFilter,
     EventOutcome,
@@ -25,9 +24,9 @@ from app.metering.queries import (
     newest_events,
 )
 from app.pricing.models import Metric
-from tests.make import NOON, Make
+from tests.make import Make
 from tests.metering.plans import plans
-from tests.metering.stored import Shelf, may
+from tests.metering.stored import Shelf, may, void
 
 EVERYTHING = EventFilter()
 
@@ -56,23 +55,6 @@ def all_pages(session: Session, wanted: EventFilter, *, limit: int = 3) -> list[
     while pages[-1].next_cursor:
         pages.append(list_events(session, wanted, cursor=pages[-1].next_cursor, limit=limit))
     return pages
-
-
-def void(session: Session, event: UsageEvent) -> None:
-    session.add(
-        UsageVoid(
-            merchant_id=merchant_of(session),
-            occurred_at=event.occurred_at,
-            event_id=event.id,
-            customer_id=event.customer_id,
-            metric_id=event.metric_id,
-            idempotency_key=event.idempotency_key,
-            reason="sent twice",
-            voided_at=NOON,
-            actor="dev@example.cn",
-        )
-    )
-    session.flush()
 
 
 @given(hours=st.lists(st.integers(0, 3), max_size=9), limit=st.integers(1, 4))

@@ -8,9 +8,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy.orm import Session
 
-from app.core.db import merchant_of
 from app.customers.models import Customer
-from app.metering.models import UsageEvent, UsageVoid
 from app.metering.usage import (
     SeriesUsage,
     Usage,
@@ -21,9 +19,9 @@ from app.metering.usage import (
     series_usage,
 )
 from app.pricing.models import Aggregation, Metric
-from tests.make import NOON, Make
+from tests.make import Make
 from tests.metering.plans import plans
-from tests.metering.stored import Shelf, may
+from tests.metering.stored import Shelf, may, void
 
 MAY, JUNE = date(2026, 5, 1), date(2026, 6, 1)
 OF_MAY = {"start_at": may(1, 0), "end_at": may(31, 0) + timedelta(days=1)}
@@ -48,23 +46,6 @@ def metric_of(make: Make, aggregation: Aggregation = Aggregation.SUM, **columns:
 
 def by_dimensions(usages: Iterable[SeriesUsage]) -> dict[tuple[tuple[str, str], ...], Decimal]:
     return {tuple(sorted(usage.dimensions.items())): usage.quantity for usage in usages}
-
-
-def void(session: Session, event: UsageEvent) -> None:
-    session.add(
-        UsageVoid(
-            merchant_id=merchant_of(session),
-            occurred_at=event.occurred_at,
-            event_id=event.id,
-            customer_id=event.customer_id,
-            metric_id=event.metric_id,
-            idempotency_key=event.idempotency_key,
-            reason="sent twice",
-            voided_at=NOON,
-            actor="dev@example.cn",
-        )
-    )
-    session.flush()
 
 
 def test_rollups_tell_usage_by_series(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from app.core.money import Currency
 from app.pricing import rating, trials
 from app.pricing.models import Aggregation, Metric
-from app.pricing.price_sets import read_prices
-from app.pricing.trials import InvalidTrial, Terms, Trial, TriedUsage
+from app.pricing.price_sets import Terms, read_prices
+from app.pricing.trials import InvalidTrial, Trial, TriedUsage
 from tests.make import usd
 
 CENT: dict[str, Any] = {"model": "standard", "unit_price": "1"}

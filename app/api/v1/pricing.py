@@ -21,9 +21,9 @@ from app.identity.models import Scope
 from app.pricing import drafts, queries, rate_cards, trials
 from app.pricing.filters import ANY
 from app.pricing.parts import RatedPart
-from app.pricing.price_sets import read_commitment, read_prices
+from app.pricing.price_sets import Terms, read_terms
 from app.pricing.rating import Usage
-from app.pricing.trials import Terms, Trial, TriedLine, TriedUsage
+from app.pricing.trials import Trial, TriedLine, TriedUsage
 
 TAG = "Rate cards"
 _ALL_BUT_ONE = 2
@@ -128,11 +128,10 @@ def dry_run_pricing(call: Call, body: DryRunIn) -> DryRunOut:
 
 
 def _terms(call: Call, body: DryRunIn) -> Terms:
-    content = _content(call, body)
-    prices = read_prices(content, body.currency)
-    if not prices:
+    terms = read_terms(_content(call, body), body.currency)
+    if not terms.prices:
         raise CurrencyNotPriced(f"there are no prices in {body.currency}", path="currency")
-    return Terms(body.currency, prices, read_commitment(content, body.currency))
+    return terms
 
 
 def _content(call: Call, body: DryRunIn) -> Mapping[str, Any]:

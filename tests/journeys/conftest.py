@@ -16,11 +16,13 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from app.config import ROOT
 
 CHROMIUM = shutil.which("chromium") or ""
 READY_SECONDS = 90
+PATIENCE_SECONDS = 20  # how long a page may take to show what is expected of it
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -30,6 +32,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 
 
 @dataclass(frozen=True)

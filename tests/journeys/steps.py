@@ -13,6 +13,7 @@ from tests.journeys.conftest import Product
 
 PASSWORD = "a few plain words"
 PATIENCE_SECONDS = 45
+KEY = re.compile(r"^bm_sandbox_[0-9A-Za-z]{8}\.[0-9A-Za-z]{43}$")
 MAY_25 = "2026-05-25T10:00:00Z"
 JUNE_2 = "2026-06-01T16:00:00Z"  # midnight in Shanghai, when May's grace is over
 
@@ -55,9 +56,9 @@ def create_key(page: Page, product: Product) -> Developer:
     page.get_by_role("link", name="New key").first.click()
     page.locator("input[name=name]").fill("Server")
     page.get_by_role("button", name="Create key").click()
-    found = re.search(r"bm_sandbox_[0-9A-Za-z]{8}\.[0-9A-Za-z]{43}", page.content())
-    assert found, page.content()
-    return Developer(product, found[0])
+    shown = page.get_by_text(KEY)
+    expect(shown).to_be_visible()
+    return Developer(product, shown.inner_text())
 
 
 def sell_agent_runs(developer: Developer, *, starts_on: str = "2026-05-01") -> str:

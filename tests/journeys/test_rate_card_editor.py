@@ -49,25 +49,26 @@ def part_into_tiers(page: Page) -> None:
     skip_to_content(page)
     press(page, "model-graduated")
     expect(page.locator("#tiers-1-price")).to_be_visible()
-    assert focused(page) == "model-graduated"
+    expect(page.locator("#model-graduated")).to_be_focused()
     tab_to(page, "tiers-0-up_to")
     page.keyboard.type("1000")
     page.keyboard.press("Tab")
-    assert focused(page) == "tiers-0-price"  # what the unit cost before is there already
+    # What the unit cost before is there already.
+    expect(page.locator("#tiers-0-price")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#tiers-1-up_to")).to_be_focused()
     page.keyboard.type("500")
     page.keyboard.press("Tab")
     page.keyboard.type("0.8")
     page.keyboard.press("ArrowDown")
-    assert focused(page) == "tiers-2-price"
+    expect(page.locator("#tiers-2-price")).to_be_focused()
     page.keyboard.type("0.5")
     expect(page.locator("#tiers-1-up_to-error")).to_contain_text("must be above 1000")
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Shift+Tab")
     page.keyboard.type("5000")
     expect(page.locator("#tiers-1-up_to-error")).to_have_count(0)
-    assert focused(page) == "tiers-1-up_to"
+    expect(page.locator("#tiers-1-up_to")).to_be_focused()
 
 
 def try_it(page: Page) -> None:
@@ -80,7 +81,7 @@ def try_it(page: Page) -> None:
     for working in ("1,000 × 0.01", "4,000 × 0.008", "1,000 × 0.005"):
         expect(preview).to_contain_text(working)
     expect(preview.get_by_role("img")).to_have_count(2)
-    assert focused(page) == "try-quantity"
+    expect(page.locator("#try-quantity")).to_be_focused()
 
 
 def save_and_publish(page: Page) -> None:

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
@@ -17,7 +18,7 @@ from app.core.errors import Invalid
 from app.core.periods import Period, local_date, local_midnight
 from app.customers.models import Customer
 from app.metering import days, reports
-from app.metering.aggregation import Reading, aggregate, weighted_sum
+from app.metering.aggregation import Reading, aggregate, average, seconds_of, settle_average
 from app.metering.models import UsageEvent
 from app.metering.report_sources import Granularity, ReportQuery
 from app.metering.reports import ReportRow, SpanTooLong, TooManyDimensions, usage_report
@@ -230,6 +231,12 @@ EVENTS = st.lists(
     by_customer=st.booleans(),
     by_dimensions=st.sampled_from([(), ("model",)]),
 )
+@example(  # each customer has a twelfth: a sixth together, rounded up
+    sent=[(Aggregation.WEIGHTED_SUM, 1, 115, who, None) for who in ("one", "other")],
+    granularity=Granularity.HOUR,
+    by_customer=False,
+    by_dimensions=(),
+)
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_report_is_what_the_events_of_each_time_come_to(
     session: Session,
@@ -297,7 +304,7 @@ def wanted(
                 for event in inside
             ]
             if metrics[metric_id].aggregation is Aggregation.WEIGHTED_SUM:
-                quantity = weighted_sum(readings, period, initial=Decimal(before))
+                quantity = averaged(readings, period, initial=Decimal(before))
                 if not (before or inside):
                     continue
             else:
@@ -307,7 +314,16 @@ def wanted(
             key = start, metric_id, customer_id if query.by_customer else None, model
             total, count = found.get(key, (Decimal(0), 0))
             found[key] = total + quantity, count + len(inside)
-    return found
+    return {key: (settle_average(total), count) for key, (total, count) in found.items()}
+
+
+def averaged(readings: Iterable[Reading], period: Period, *, initial: Decimal) -> Decimal:
+    """Return the running total averaged over the period; only the sum of all is rounded."""
+    weight = Fraction(initial) * seconds_of(period)
+    for each in readings:
+        left = Period(each.occurred_at, period.end_at)
+        weight += Fraction(each.quantity) * seconds_of(left)
+    return average(weight, period)
 
 
 def periods(query: ReportQuery) -> Iterable[tuple[object, Period]]:

@@ -19,6 +19,7 @@ import psycopg
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Connection,
     Date,
     DateTime,
     Engine,
@@ -33,12 +34,14 @@ from sqlalchemy import (
     literal,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import (
     DeclarativeBase,
     LoaderCriteriaOption,
     Mapped,
     ORMExecuteState,
     Session,
+    SessionTransaction,
     mapped_column,
     with_loader_criteria,
 )
@@ -157,16 +160,23 @@ def begin_plain(engine: Engine, merchant_id: int) -> Iterator[PlainTransaction]:
 
 def _open(engine: Engine, merchant_id: int) -> PoolProxiedConnection:
     """Take a connection and tell it the merchant, in one round trip."""
-    begin_for = f"BEGIN; SET LOCAL app.merchant_id = '{int(merchant_id)}'"
     pooled = engine.raw_connection()
     try:
-        _command(pooled, begin_for)
+        _command(pooled, _begin_for(merchant_id))
     except psycopg.OperationalError:
         pooled.invalidate()
         engine.dispose()  # the server was away: whatever else the pool holds is as dead
         pooled = engine.raw_connection()
-        _command(pooled, begin_for)
+        _command(pooled, _begin_for(merchant_id))
     return pooled
+
+
+def _begin_for(merchant_id: int) -> str:
+    """Return what begins a merchant's transaction.
+
+    A literal, not set_config(): it is what a cluster hands on to its workers.
+    """
+    return f"BEGIN; SET LOCAL app.merchant_id = '{int(merchant_id)}'"
 
 
 def _command(pooled: PoolProxiedConnection, command: str) -> None:
@@ -181,11 +191,21 @@ def _wire(pooled: PoolProxiedConnection) -> "psycopg.Connection[tuple[Any, ...]]
 
 
 @event.listens_for(MerchantSession, "after_begin")
-def _tell_the_database(session: Session, transaction: Any, connection: Any) -> None:
+def _tell_the_database(
+    session: Session, transaction: SessionTransaction, connection: Connection
+) -> None:
+    """Begin and say whose transaction it is in one round trip, where two cost twice as much.
+
+    The driver finds its transaction begun, and begins none of its own.
+    """
     merchant = session.info.get(MERCHANT)
-    if merchant is not None and not transaction.nested:
-        # A literal, not set_config(): it is what a cluster hands on to its workers.
-        connection.exec_driver_sql(f"SET LOCAL app.merchant_id = '{int(merchant)}'")
+    if merchant is None or transaction.nested:
+        return
+    try:
+        _command(connection.connection, _begin_for(merchant))
+    except psycopg.OperationalError as error:
+        connection.invalidate(error)
+        raise OperationalError(_begin_for(merchant), None, error) from error
 
 
 @event.listens_for(MerchantSession, "do_orm_execute")

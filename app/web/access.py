@@ -16,10 +16,10 @@ from werkzeug.wrappers import Response
 from app.audit.models import ActorKind
 from app.audit.recording import Actor
 from app.core import clock
-from app.extensions import csrf, login, runtime, transaction
-from app.identity import accounts, clocks
-from app.identity.accounts import SignedIn
-from app.identity.models import Merchant, User
+from app.extensions import csrf, login, plain_transaction, runtime, transaction
+from app.identity import accounts
+from app.identity.accounts import SignedIn, Workplace
+from app.identity.models import User
 
 _MERCHANT = "merchant_id"
 _OWN_PATH = re.compile(r"/merchant(/[A-Za-z0-9_./-]*)?(\?[A-Za-z0-9_.=&%+-]*)?")
@@ -36,10 +36,9 @@ class Access(StrEnum):
 class BrowserUser(UserMixin):  # type: ignore[misc]  # flask-login has no types
     """The person at the browser, for one request."""
 
-    def __init__(self, token: str, who: SignedIn, merchant: Merchant | None = None) -> None:
+    def __init__(self, token: str, who: SignedIn) -> None:
         self.token = token
         self.who = who
-        self.merchant = merchant
 
     def get_id(self) -> str:
         return self.token
@@ -47,6 +46,10 @@ class BrowserUser(UserMixin):  # type: ignore[misc]  # flask-login has no types
     @property
     def email(self) -> str:
         return self.who.email
+
+    @property
+    def merchant(self) -> Workplace | None:
+        return self.who.merchant
 
     @property
     def is_operator(self) -> bool:
@@ -107,8 +110,7 @@ def sign_in(user: User, merchant_id: int | None) -> None:
     if language:
         session["language"] = language
     session[_MERCHANT] = merchant_id
-    who = SignedIn(user.id, user.email, user.is_operator, merchant_id)
-    login_user(BrowserUser(token, who))
+    login_user(BrowserUser(token, SignedIn(user.id, user.email, user.is_operator)))
 
 
 def sign_out() -> None:
@@ -128,14 +130,13 @@ def safe_next(target: str | None) -> str:
 
 
 def _load(token: str) -> BrowserUser | None:
-    """Return who holds the cookie, with his merchant: one transaction, as every page needs both.
+    """Return who holds the cookie, and for which merchant: every page needs both.
 
     The merchant in the cookie only says where to look. It has to be that of the session's row.
     """
     merchant_id = session.get(_MERCHANT)
-    with transaction(merchant_id) as database:
-        who = accounts.find_session(database, token, pepper=runtime().pepper, now=clock.now())
-        if who is None or who.merchant_id != merchant_id:
-            return None
-        merchant = clocks.get_merchant(database) if merchant_id else None
-    return BrowserUser(token, who, merchant)
+    with plain_transaction(merchant_id) if merchant_id else transaction(None) as database:
+        who = accounts.find_session(
+            database, token, merchant_id=merchant_id, pepper=runtime().pepper, now=clock.now()
+        )
+    return BrowserUser(token, who) if who else None

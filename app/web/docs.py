@@ -22,7 +22,7 @@ from app.core import clock
 from app.core.periods import local_date
 from app.extensions import runtime, transaction
 from app.identity import keys
-from app.identity.models import Merchant
+from app.identity.accounts import Workplace
 from app.web import markdown, reference
 from app.web.markdown import Block, Code, Heading
 from app.web.page import page
@@ -135,7 +135,7 @@ def _own_data() -> Mapping[str, str]:
     A stranger gets our address, and a time to move the test clock to that lies ahead of today.
     """
     own = {EXAMPLE_ADDRESS: runtime().settings.base_url}
-    merchant: Merchant | None = current_user.merchant if current_user.is_authenticated else None
+    merchant: Workplace | None = current_user.merchant if current_user.is_authenticated else None
     if merchant is None:
         return own | {EXAMPLE_CLOCK: _after_month_of(clock.now().date())}
     now = clock.now() + merchant.clock_offset

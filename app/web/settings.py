@@ -16,6 +16,7 @@ from app.core.money import SETTLEMENT_CURRENCIES
 from app.core.periods import Unit, add_units, local_date, local_midnight
 from app.extensions import transaction
 from app.identity import clocks, merchants
+from app.identity.accounts import Workplace
 from app.identity.models import Merchant
 from app.metering import queries as metering
 from app.web import access, invoice_rows
@@ -96,7 +97,7 @@ def _show(
         )
 
 
-def _stored(merchant: Merchant) -> dict[str, str]:
+def _stored(merchant: Merchant | Workplace) -> dict[str, str]:
     return {
         "time_zone": merchant.time_zone,
         "settlement_currency": merchant.settlement_currency.value,

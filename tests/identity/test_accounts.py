@@ -1,15 +1,16 @@
 """Signing up opens a sandbox at once; a session ends for everybody who holds its cookie."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from app.core.db import Transaction, begin
+from app.core.db import Transaction, begin, merchant_of
 from app.core.errors import Invalid
 from app.identity import accounts, passwords
+from app.identity.accounts import SignedIn
 from app.identity.models import Merchant, Mode
 from tests.make import NOON, Make
 
@@ -70,29 +71,39 @@ def test_only_the_right_password_signs_in(session: Session) -> None:
 
 def a_session(session: Session, email: str) -> str:
     user = accounts.register_user(session, email, PASSWORD, now=NOON)
-    return accounts.begin_session(
-        session, user, merchant_id=1, agent="Firefox", pepper=PEPPER, now=NOON
+    token = accounts.begin_session(
+        session, user, merchant_id=merchant_of(session), agent="Firefox", pepper=PEPPER, now=NOON
+    )
+    session.flush()
+    return token
+
+
+def find(session: Session, token: str, *, now: datetime) -> SignedIn | None:
+    return accounts.find_session(
+        session, token, merchant_id=merchant_of(session), pepper=PEPPER, now=now
     )
 
 
 def test_a_session_is_found_by_its_secret_until_it_ends(session: Session) -> None:
     token = a_session(session, "four@lumen.example")
 
-    found = accounts.find_session(session, token, pepper=PEPPER, now=NOON)
+    found = find(session, token, now=NOON)
     accounts.end_session(session, token, pepper=PEPPER)
 
     assert found is not None
     assert found.email == "four@lumen.example"
-    assert accounts.find_session(session, token, pepper=PEPPER, now=NOON) is None
+    assert found.merchant is not None
+    assert found.merchant.merchant_id == merchant_of(session)
+    assert found.merchant.is_sandbox
+    assert find(session, token, now=NOON) is None
 
 
 def test_a_session_ends_when_idle_and_at_the_latest_after_twelve_hours(session: Session) -> None:
     token = a_session(session, "five@lumen.example")
-    find = partial(accounts.find_session, session, token, pepper=PEPPER)
 
-    assert find(now=NOON + timedelta(hours=7)) is not None
-    assert find(now=NOON + timedelta(hours=11, minutes=59)) is not None
-    assert find(now=NOON + timedelta(hours=12)) is None
+    assert find(session, token, now=NOON + timedelta(hours=7)) is not None
+    assert find(session, token, now=NOON + timedelta(hours=11, minutes=59)) is not None
+    assert find(session, token, now=NOON + timedelta(hours=12)) is None
 
 
 def test_an_idle_session_is_over(session: Session) -> None:
@@ -100,4 +111,13 @@ def test_an_idle_session_is_over(session: Session) -> None:
 
     late = NOON + timedelta(hours=8)
 
-    assert accounts.find_session(session, token, pepper=PEPPER, now=late) is None
+    assert find(session, token, now=late) is None
+
+
+def test_a_session_is_found_for_its_own_merchant_only(session: Session) -> None:
+    token = a_session(session, "seven@lumen.example")
+
+    ask = partial(accounts.find_session, session, token, pepper=PEPPER, now=NOON)
+
+    assert ask(merchant_id=Make.new_merchant_id()) is None
+    assert ask(merchant_id=None) is None

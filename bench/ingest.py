@@ -17,12 +17,13 @@ import msgspec
 import psycopg
 from sqlalchemy import create_engine
 
+from app.api.v1.usage import read_batch
 from app.core import clock
 from app.core.db import begin_plain
 from app.metering.events import Outcome
 from app.metering.ingestion import ingest
 from bench.harness import Contestant, Server, percentile, plain, play_in_turns, server
-from bench.shop import WINDOW, Body, Payload, create_keys, open_shop
+from bench.shop import WINDOW, Payload, create_keys, open_shop
 from bench.web import web_server
 
 WRITERS = 2
@@ -83,14 +84,13 @@ class RoomLoad:
         self._engine = create_engine(app_url)
         self._merchant_id = merchant_id
         self._payload = Payload(writer, size)
-        self._decoder = msgspec.json.Decoder(Body)
 
     def prepare(self, count: int) -> Sequence[Any]:
         batches = self._payload.batches(count)
         return [msgspec.json.encode({"events": batch}) for batch in batches]
 
     def send(self, request: bytes) -> None:
-        events = self._decoder.decode(request).events
+        events = read_batch(request)
         with begin_plain(self._engine, self._merchant_id) as work:
             results = ingest(work, events, merchant=WINDOW, now=clock.now())
         outcomes = {result.outcome for result in results}

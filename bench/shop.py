@@ -1,10 +1,9 @@
 """A merchant to measure with: customers on contract, metrics, keys, and batches of his usage."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import count as counter
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from sqlalchemy import create_engine
 
 from app.audit.recording import SYSTEM
@@ -26,22 +25,6 @@ KEYS = 20
 WINDOW = MerchantWindow("Asia/Shanghai", 35)
 METRICS = ("tokens_input", "tokens_output")
 MODELS = ("gpt-5", "deepseek-v4", "qwen-4")
-
-
-class Event(msgspec.Struct, rename="camel", frozen=True, gc=False):
-    """A usage event as the JSON door reads it."""
-
-    customer_external_id: str
-    idempotency_key: str
-    metric: str
-    quantity: str | int
-    occurred_at: Annotated[datetime, msgspec.Meta(tz=True)]
-    dimensions: dict[str, str | int] | None = None
-    corrects: str | None = None
-
-
-class Body(msgspec.Struct):
-    events: list[Event]
 
 
 class Payload:

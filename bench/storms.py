@@ -19,12 +19,13 @@ import msgspec
 import psycopg
 from sqlalchemy import create_engine
 
+from app.api.v1.usage import read_batch
 from app.core import clock
 from app.core.db import begin_plain
 from app.embedded import DURABLE, Postgres
 from app.metering.ingestion import ingest
 from bench.harness import Server, server
-from bench.shop import WINDOW, Body, Payload, open_shop
+from bench.shop import WINDOW, Payload, open_shop
 
 WRITERS = 8
 SIZE = 500
@@ -147,14 +148,13 @@ def _storm(  # noqa: PLR0917  # what a process needs is all it gets
     app_url: str, merchant_id: int, writer: int, storms: int, barrier: Any, pipe: Connection
 ) -> None:
     engine = create_engine(app_url)
-    decoder = msgspec.json.Decoder(Body)
     payload = Payload(0, SIZE)
     chance = random.Random(writer)  # noqa: S311  # an order, not a secret
     outcomes, faults = Counter[str](), Counter[str]()
     start = clock.now() - timedelta(hours=1)
     for batch in payload.batches(storms):
         same = [event | {"occurredAt": start.strftime("%Y-%m-%dT%H:00:00Z")} for event in batch]
-        events = decoder.decode(msgspec.json.encode({"events": chance.sample(same, SIZE)})).events
+        events = read_batch(msgspec.json.encode({"events": chance.sample(same, SIZE)}))
         barrier.wait()
         try:
             with begin_plain(engine, merchant_id) as work:
@@ -171,18 +171,17 @@ def _acknowledge(  # noqa: PLR0917  # what a process needs is all it gets
 ) -> None:
     """Send batches until the server is gone; tell which keys were committed for sure."""
     engine = create_engine(app_url)
-    decoder = msgspec.json.Decoder(Body)
     payload = Payload(writer, SIZE)
     acknowledged: list[str] = []
     for number in itertools.count():
         (batch,) = payload.batches(1)
-        events = decoder.decode(msgspec.json.encode({"events": batch})).events
+        events = read_batch(msgspec.json.encode({"events": batch}))
         try:
             with begin_plain(engine, merchant_id) as work:
                 ingest(work, events, merchant=WINDOW, now=clock.now())
         except psycopg.Error:
             break
-        acknowledged += [event.idempotency_key for event in events]
+        acknowledged += [event["idempotencyKey"] for event in batch]
         if number == 0:
             pipe.send("under way")
     pipe.send(acknowledged)

@@ -48,6 +48,11 @@ class KeptEvent:
     dimensions: Dimensions | None
     corrects: str | None
 
+    @property
+    def dimensions_json(self) -> bytes:
+        """The dimensions as a JSON object."""
+        return json.dumps(self.dimensions or {}).encode()
+
 
 def keep(session: Work, unmatched: Iterable[tuple[ReceivedEvent, ItemResult]]) -> None:
     """Keep events with the reasons why they found no place; the same content again is counted.

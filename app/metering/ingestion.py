@@ -5,7 +5,7 @@ and never deadlock: contracts, series, event keys, roll-ups, dead letters.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -20,7 +20,9 @@ from app.metering.events import (
     Outcome,
     ReceivedEvent,
     Source,
+    are_plain,
     check_form,
+    source_of,
 )
 from app.metering.matching import (
     IN_FUTURE,
@@ -29,11 +31,12 @@ from app.metering.matching import (
     Target,
     Window,
     fit,
+    fit_all,
     match,
     unfounded_corrections,
 )
 from app.metering.series import find_series
-from app.metering.storing import Placed
+from app.metering.storing import Home
 
 MAX_BATCH = 500
 CLOCK_SKEW = timedelta(minutes=5)
@@ -72,20 +75,26 @@ class MerchantWindow:
 class _Batch:
     """What is known of a request's events so far, by their place in it.
 
-    `events` are right in themselves; each has its source, and a target or a refusal. `past` are
-    the contracts that have drafted or invoiced the period of an event; few have any.
+    `events` are right in themselves; each has its source, and a target or a refusal. `samples`
+    has one event of each source. `past` are the contracts that have drafted or invoiced the
+    period of an event; few events have any.
+
+    A step looks at all events as a whole first, and at each only when something is special: most
+    batches are plain, and then a step costs next to nothing.
     """
 
-    events: dict[int, ReceivedEvent] = field(default_factory=dict)
-    sources: dict[int, Source] = field(default_factory=dict)
+    events: dict[int, ReceivedEvent]
+    sources: dict[int, Source]
+    samples: dict[Source, ReceivedEvent]
+    refusals: dict[int, ItemResult]
+    is_plain: bool = False
     targets: dict[int, Target] = field(default_factory=dict)
     past: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    refusals: dict[int, ItemResult] = field(default_factory=dict)
 
-    def refuse(self, index: int, answer: ItemResult) -> None:
+    def refuse(self, place: int, answer: ItemResult) -> None:
         """Give up an event."""
-        self.refusals[index] = answer
-        self.targets.pop(index, None)
+        self.refusals[place] = answer
+        self.targets.pop(place, None)
 
 
 def ingest(
@@ -100,7 +109,9 @@ def ingest(
     Raises BatchSize unless 1 to 500 events came.
     """
     results = store(session, events, merchant=merchant, now=now)
-    counts = Counter(result.outcome for result in results)
+    if results.count(_ACCEPTED) == len(results):
+        return results
+    counts = Counter([result.outcome for result in results])
     if counts[Outcome.UNMATCHED]:
         unmatched = [
             (event, result)
@@ -108,8 +119,7 @@ def ingest(
             if result.outcome is Outcome.UNMATCHED and not isinstance(event, InvalidEvent)
         ]
         dead_letters.keep(session, unmatched)
-    if counts[Outcome.ACCEPTED] < len(results):
-        storing.tally(session, counts)
+    storing.tally(session, counts)
     return results
 
 
@@ -129,116 +139,154 @@ def store(
     """
     if not 1 <= len(events) <= MAX_BATCH:
         raise BatchSize(f"must be 1 to {MAX_BATCH} events", path="events")
-    batch = _check_forms(events)
+    batch = _open(events)
+    _check_forms(batch)
     names = storing.find_names(
         session,
-        customers={event.customer_external_id for event in batch.events.values()},
-        metrics={event.metric for event in batch.events.values()},
+        customers={customer for customer, _, _ in batch.samples},
+        metrics={metric for _, metric, _ in batch.samples},
         zone=merchant.zone,
     )
     window = Window(now - timedelta(days=merchant.late_window_days), now + CLOCK_SKEW)
     _match(batch, names, window)
     _refuse_unfounded(session, batch)
-    first: dict[str, int] = {}
-    for index in batch.targets:
-        first.setdefault(batch.events[index].idempotency_key, index)
-    placed = _place(session, batch, first.values())
-    fresh = storing.insert(session, placed, zone=merchant.zone)
-    late = [each for each in placed if each.billed_by and each.event.idempotency_key in fresh]
-    _note_late(session, late, zone=ZoneInfo(merchant.zone))
+    billed_by = _find_billed(session, batch)
+    # Of events with one key, the first.
+    first = {batch.events[place].idempotency_key: place for place in reversed(batch.targets)}
+    fresh = _insert(session, batch, first.values(), late=billed_by, zone=merchant.zone)
+    late = {first[key]: billed_by[first[key]] for key in fresh if first[key] in billed_by}
+    _note_late(session, batch.events, late, zone=ZoneInfo(merchant.zone))
 
     results = [_ACCEPTED] * len(events)
-    for each in late:
-        results[first[each.event.idempotency_key]] = _LATE
+    for place in late:
+        results[place] = _LATE
     if len(fresh) < len(events):
         stored = {first[key] for key in fresh}
-        rest = {index: event for index, event in batch.events.items() if index not in stored}
-        for index, result in (batch.refusals | _answer_for_known(session, rest, names)).items():
-            results[index] = result
+        rest = {place: event for place, event in batch.events.items() if place not in stored}
+        for place, result in (batch.refusals | _answer_for_known(session, rest, names)).items():
+            results[place] = result
     return results
 
 
-def _check_forms(events: Sequence[ReceivedEvent | InvalidEvent]) -> _Batch:
-    """Part the events that are right in themselves from the answers to the others."""
-    batch = _Batch()
-    seen: set[Source] = set()
-    for index, event in enumerate(events):
-        if isinstance(event, InvalidEvent):
-            answer = ItemResult(Outcome.INVALID, event.code, event.message, event.path)
-            batch.refuse(index, answer)
-            continue
+def _open(events: Sequence[ReceivedEvent | InvalidEvent]) -> _Batch:
+    """Part the events from what a door could not decode, and tell their sources apart."""
+    refusals = {
+        place: ItemResult(Outcome.INVALID, event.code, event.message, event.path)
+        for place, event in enumerate(events)
+        if isinstance(event, InvalidEvent)
+    }
+    decoded = {
+        place: event for place, event in enumerate(events) if not isinstance(event, InvalidEvent)
+    }
+    sources = {place: source_of(event) for place, event in decoded.items()}
+    samples = dict(zip(sources.values(), decoded.values(), strict=True))
+    return _Batch(decoded, sources, samples, refusals)
+
+
+def _check_forms(batch: _Batch) -> None:
+    """Give up the events that are wrong in themselves."""
+    batch.is_plain = bool(batch.events) and are_plain(batch.events.values(), batch.samples.values())
+    if batch.is_plain:
+        return
+    for place, event in list(batch.events.items()):
         try:
-            batch.sources[index] = check_form(event, seen)
+            check_form(event)
         except Invalid as wrong:
-            batch.refuse(index, ItemResult(Outcome.INVALID, wrong.code, str(wrong), wrong.path))
-        else:
-            batch.events[index] = event
-    return batch
+            batch.refuse(place, ItemResult(Outcome.INVALID, wrong.code, str(wrong), wrong.path))
+            del batch.events[place]
+    batch.samples = {batch.sources[place]: event for place, event in batch.events.items()}
 
 
 def _match(batch: _Batch, names: Names, window: Window) -> None:
     """Find what each event is for; what holds for a source is looked up once."""
-    known: dict[Source, Target | ItemResult] = {}
-    for index, event in batch.events.items():
+    known = {source: match(event, names) for source, event in batch.samples.items()}
+    targets = {source: found for source, found in known.items() if isinstance(found, Target)}
+    times = [event.occurred_at for event in batch.events.values()]
+    is_known = batch.is_plain and len(targets) == len(known)
+    if is_known and fit_all(times, targets.values(), window):
+        batch.targets = {place: targets[source] for place, source in batch.sources.items()}
+        return
+    for place, event in batch.events.items():
         if not window.oldest <= event.occurred_at <= window.newest:
             is_old = event.occurred_at < window.oldest
-            batch.refuse(index, TOO_OLD if is_old else IN_FUTURE)
+            batch.refuse(place, TOO_OLD if is_old else IN_FUTURE)
             continue
-        source = batch.sources[index]
-        target = known.get(source)
-        if target is None:
-            target = known[source] = match(event, names)
+        target = known[batch.sources[place]]
         if isinstance(target, ItemResult):
-            batch.refuse(index, target)
+            batch.refuse(place, target)
             continue
         past = fit(event, target)
         if isinstance(past, ItemResult):
-            batch.refuse(index, past)
+            batch.refuse(place, past)
             continue
-        batch.targets[index] = target
+        batch.targets[place] = target
         if past:
-            batch.past[index] = past
+            batch.past[place] = past
 
 
 def _refuse_unfounded(session: Work, batch: _Batch) -> None:
     """Turn down the corrections of events that are not there."""
-    named = (batch.events[index].corrects for index in batch.targets)
+    if batch.is_plain:
+        return
+    named = (batch.events[place].corrects for place in batch.targets)
     corrected = {key for key in named if key is not None}
     if corrected:
         owners = storing.find_owners(session, corrected)
-        for index in unfounded_corrections(batch.events, batch.targets, owners):
-            batch.refuse(index, _CORRECTS_UNKNOWN)
+        for place in unfounded_corrections(batch.events, batch.targets, owners):
+            batch.refuse(place, _CORRECTS_UNKNOWN)
 
 
-def _place(session: Work, batch: _Batch, wanted: Iterable[int]) -> list[Placed]:
-    """Find the series of each event, and the contracts that have invoiced its time already.
+def _find_billed(session: Work, batch: _Batch) -> dict[int, tuple[int, ...]]:
+    """Find the contracts that have invoiced an event's time already, for those that have any.
 
     The contracts of past periods are locked and read again: what none of them has invoiced by
     now is in time for the invoice that is being finalised.
     """
     doubtful = {contract_id for past in batch.past.values() for contract_id in past}
-    billed_to = storing.lock_contracts(session, doubtful) if doubtful else {}
+    if not doubtful:
+        return {}
+    billed_to = storing.lock_contracts(session, doubtful)
     billed_by = {
-        index: tuple([id_ for id_ in past if _is_billed(batch.events[index], billed_to[id_])])
-        for index, past in batch.past.items()
+        place: tuple([id_ for id_ in past if _is_billed(batch.events[place], billed_to[id_])])
+        for place, past in batch.past.items()
     }
-    series = find_series(session, {target.combination for target in batch.targets.values()})
-    return [
-        Placed(batch.events[index], target, series[target.combination], billed_by.get(index, ()))
-        for index, target in ((index, batch.targets[index]) for index in wanted)
-    ]
+    return {place: contracts for place, contracts in billed_by.items() if contracts}
+
+
+def _insert(
+    session: Work, batch: _Batch, wanted: Collection[int], *, late: Collection[int], zone: str
+) -> set[str]:
+    """Find the series of the wanted events and store them; return the keys that were not there."""
+    targets = {batch.sources[place]: batch.targets[place] for place in wanted}
+    series = find_series(session, {target.combination for target in targets.values()})
+    homes = {
+        source: Home.of(target, series[target.combination]) for source, target in targets.items()
+    }
+    return storing.insert(
+        session,
+        [batch.events[place] for place in wanted],
+        [homes[batch.sources[place]] for place in wanted],
+        late=[place in late for place in wanted],
+        zone=zone,
+    )
 
 
 def _is_billed(event: ReceivedEvent, billed_to: datetime | None) -> bool:
     return billed_to is not None and event.occurred_at < billed_to
 
 
-def _note_late(session: Work, late: Sequence[Placed], *, zone: ZoneInfo) -> None:
+def _note_late(
+    session: Work,
+    events: Mapping[int, ReceivedEvent],
+    late: Mapping[int, tuple[int, ...]],
+    *,
+    zone: ZoneInfo,
+) -> None:
     """Note on each contract the first day of usage that its invoices lack."""
     days: dict[int, date] = {}
-    for each in late:
-        day = local_date(each.event.occurred_at, zone)
-        for contract_id in each.billed_by:
+    for place, billed_by in late.items():
+        day = local_date(events[place].occurred_at, zone)
+        for contract_id in billed_by:
             days[contract_id] = min(day, days.get(contract_id, day))
     if days:
         storing.note_late(session, days)
@@ -250,7 +298,7 @@ def _answer_for_known(
     """Answer for the events whose key is taken, by an earlier request or earlier in this one."""
     known = storing.compare(session, events.values(), names)
     return {
-        index: _DUPLICATE if known[position] else _CONFLICT
-        for position, index in enumerate(events)
+        place: _DUPLICATE if known[position] else _CONFLICT
+        for position, place in enumerate(events)
         if position in known
     }

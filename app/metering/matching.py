@@ -1,6 +1,6 @@
 """Matching: which customer, metric and contract an event is for, or why it finds no place."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -114,6 +114,19 @@ class Window(NamedTuple):
 
     oldest: datetime
     newest: datetime
+
+
+def fit_all(times: Collection[datetime], targets: Iterable[Target], window: Window) -> bool:
+    """Tell whether events of `targets` that happened at `times` all fit, as nearly all do.
+
+    Not all may fit after False; and none corrects another.
+    """
+    first, last = min(times), max(times)
+    return (
+        window.oldest <= first
+        and last <= window.newest
+        and all(target.open_from <= first and last < target.open_to for target in targets)
+    )
 
 
 def match(event: ReceivedEvent, names: Names) -> Target | ItemResult:

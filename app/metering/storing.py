@@ -4,16 +4,14 @@ Columns travel as array literals. No object of the ORM is made here.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 from typing import NamedTuple
 
-import msgspec
-
 from app.core.db import Work, merchant_of, run_sql
 from app.metering.events import Outcome, ReceivedEvent
-from app.metering.literals import plain, texts
+from app.metering.literals import instants, plain, texts, texts_or_null
 from app.metering.matching import KnownContract, KnownCustomer, KnownMetric, Names, Target
 from app.pricing.models import Aggregation
 
@@ -132,13 +130,17 @@ VALUES (%(merchant)s, %(duplicate)s, %(conflict)s, %(late)s, %(unmatched)s, %(in
 """
 
 
-class Placed(NamedTuple):
-    """An event that found its place: its series, and the contracts that have billed its time."""
+class Home(NamedTuple):
+    """Where the events of one source belong: the ids as they are written to the server."""
 
-    event: ReceivedEvent
-    target: Target
-    series_id: int
-    billed_by: tuple[int, ...]
+    customer: str
+    metric: str
+    series: str
+
+    @classmethod
+    def of(cls, target: Target, series_id: int) -> "Home":
+        """Write the ids of a target and a series."""
+        return cls(str(target.customer.id), str(target.metric.id), str(series_id))
 
 
 def find_names(
@@ -171,24 +173,33 @@ def find_names(
     return Names(found, known)
 
 
-def insert(session: Work, placed: Sequence[Placed], *, zone: str) -> set[str]:
+def insert(
+    session: Work,
+    events: Collection[ReceivedEvent],
+    homes: Iterable[Home],
+    *,
+    late: Iterable[bool],
+    zone: str,
+) -> set[str]:
     """Insert the events whose key is not there yet, roll them up, and return their keys.
 
-    No two events may have the same key. `zone` says on which local day an event falls. Locks
-    the keys, then the roll-ups, both sorted.
+    No two events may have the same key; `homes` and `late` tell for each where it belongs, and
+    whether its period is invoiced. `zone` says on which local day an event falls. Locks the keys,
+    then the roll-ups, both sorted.
     """
-    if not placed:
+    if not events:
         return set()
-    parameters = _columns(session, [each.event for each in placed]) | {
-        "customers": plain([str(each.target.customer.id) for each in placed]),
-        "metrics": plain([str(each.target.metric.id) for each in placed]),
-        "series": plain([str(each.series_id) for each in placed]),
-        "late": plain(["t" if each.billed_by else "f" for each in placed]),
+    customers, metrics, series = zip(*homes, strict=True)
+    parameters = _columns(session, events) | {
+        "customers": plain(customers),
+        "metrics": plain(metrics),
+        "series": plain(series),
+        "late": plain(["t" if is_late else "f" for is_late in late]),
         "zone": zone,
-        "size": len(placed),
+        "size": len(events),
     }
     ((fresh,),) = run_sql(session, _INSERT, parameters)
-    return {each.event.idempotency_key for each in placed} if fresh is None else set(fresh)
+    return {event.idempotency_key for event in events} if fresh is None else set(fresh)
 
 
 def compare(session: Work, events: Collection[ReceivedEvent], names: Names) -> dict[int, bool]:
@@ -249,18 +260,13 @@ def _id(known: KnownCustomer | KnownMetric | None) -> str:
 
 
 def _columns(session: Work, events: Collection[ReceivedEvent]) -> dict[str, object]:
-    dimensions = [event.dimensions or {} for event in events]
+    times = [event.occurred_at for event in events]
+    dimensions = b",".join([event.dimensions_json for event in events])
     return {
         "merchant": merchant_of(session),
         "keys": texts([event.idempotency_key for event in events]),
-        "occurred": plain([event.occurred_at.isoformat() for event in events]),
-        "quantities": plain([str(event.quantity) for event in events]),
-        "dimensions": msgspec.json.encode(dimensions).decode(),
-        "corrects": _texts_or_null([event.corrects for event in events]),
+        "occurred": instants(times),
+        "quantities": plain(map(str, [event.quantity for event in events])),
+        "dimensions": "[" + dimensions.decode() + "]",
+        "corrects": texts_or_null([event.corrects for event in events]),
     }
-
-
-def _texts_or_null(values: Sequence[str | None]) -> str:
-    if not any(values):
-        return plain(["NULL"] * len(values))
-    return plain(["NULL" if value is None else texts([value])[1:-1] for value in values])

@@ -79,6 +79,28 @@ def test_the_same_event_again_is_a_duplicate(
     assert stored(engine, merchant_id) == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "spelt"),
+    [
+        ({"model": "gpt-5", "shard": 7}, '{ "shard" : 7,\n"model":"gpt\\u002d5" }'),
+        ({"model": "千问"}, '{"model":"gpt-4","model":"\\u5343\\u95ee"}'),  # the last one counts
+        ({"cached": True, "shard": 0}, '{"shard":-0,"cached":true}'),
+        ({}, "null"),
+        ({}, "{ }"),
+    ],
+    ids=str,
+)
+def test_dimensions_are_what_they_say_however_they_are_spelt(
+    caller: Caller, said: dict[str, Any], spelt: str
+) -> None:
+    caller.post("/usage-events", {"events": [event(dimensions=said)]})
+    again = json.dumps({"events": [event(dimensions="@")]}).replace('"@"', spelt).encode()
+
+    (result,) = caller.send("/usage-events", again).get_json()["results"]
+
+    assert result["status"] == "duplicate"
+
+
 def test_the_same_key_with_other_content_is_a_conflict(caller: Caller) -> None:
     caller.post("/usage-events", {"events": [event()]})
     answer = caller.post("/usage-events", {"events": [event(quantity="1"), event("evt_2")]})

@@ -1,5 +1,6 @@
 """Usage and invoices to test with: May 2026 of a customer in Shanghai, billed in US cents."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -57,6 +58,10 @@ class Sent:
     @property
     def idempotency_key(self) -> str:
         return self.occurred_at.isoformat()
+
+    @property
+    def dimensions_json(self) -> bytes:
+        return json.dumps(self.dimensions or {}).encode()
 
 
 def sold(make: Make, price: dict[str, Any] = A_CENT, currency: str = "USD", **columns: Any) -> Sold:

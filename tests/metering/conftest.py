@@ -1,5 +1,6 @@
 """A merchant in Shanghai with two customers and the metrics of an AI product."""
 
+import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
@@ -25,6 +26,11 @@ class Event:
     occurred_at: datetime = datetime(2026, 5, 25, 10, tzinfo=UTC)
     dimensions: Dimensions | None = field(default_factory=lambda: {"model": "gpt-5"})
     corrects: str | None = None
+
+    @property
+    def dimensions_json(self) -> bytes:
+        """The dimensions as a door reads them: half a character can stand in an escape only."""
+        return json.dumps(self.dimensions or {}).encode()
 
     def but(self, **changes: object) -> "Event":
         return replace(self, **changes)  # type: ignore[arg-type]  # the test names real fields

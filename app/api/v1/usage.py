@@ -20,13 +20,12 @@ from app.api.v1.base import (
 from app.core.errors import Invalid
 from app.identity.models import Scope
 from app.metering import ingestion
-from app.metering.events import InvalidEvent, ItemResult, Outcome
+from app.metering.events import InvalidEvent, ItemResult, Outcome, ReceivedEvent
 from app.metering.ingestion import MAX_BATCH, MerchantWindow
 
 TAG = "Usage"
 LONGEST_INTEGER = 1_000
 
-_TAKEN = {Outcome.ACCEPTED, Outcome.LATE, Outcome.DUPLICATE}
 _EXAMPLE = {
     "events": [
         {
@@ -55,7 +54,10 @@ class BatchTooLarge(Invalid):
     code = "batch_too_large"
 
 
-class UsageEventIn(In, gc=False):  # 500 of them hold no cycle for the collector to look for
+DimensionsIn = dict[str, str | int | bool] | None
+
+
+class UsageEventIn(In):
     """One measurement. Its `idempotencyKey` is unique within the merchant, for ever."""
 
     customer_external_id: str
@@ -63,7 +65,7 @@ class UsageEventIn(In, gc=False):  # 500 of them hold no cycle for the collector
     metric: str
     quantity: QuantityText | int
     occurred_at: Moment
-    dimensions: dict[str, str | int | bool] | None = None
+    dimensions: DimensionsIn = None
     corrects: Annotated[
         str | None,
         msgspec.Meta(description="The `idempotencyKey` of an event that this one puts right."),
@@ -71,6 +73,37 @@ class UsageEventIn(In, gc=False):  # 500 of them hold no cycle for the collector
 
     def __post_init__(self) -> None:
         check_zone(self.occurred_at, "occurredAt")
+
+    @property
+    def dimensions_json(self) -> bytes:
+        """The dimensions as a JSON object."""
+        return msgspec.json.encode(self.dimensions or {})
+
+
+class _EventAsSent(In, gc=False):  # 500 of them hold no cycle for the collector to look for
+    """An event as `UsageEventIn`, but its dimensions are left as they were spelt.
+
+    Few events of a batch differ in them: those are decoded and checked once.
+    """
+
+    customer_external_id: str
+    idempotency_key: str
+    metric: str
+    quantity: str | int
+    occurred_at: Moment
+    spelt: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"{}"), name="dimensions")
+    corrects: str | None = None
+
+    @property
+    def dimensions(self) -> DimensionsIn:
+        """The dimensions, decoded. Raises ValidationError."""
+        return _dimensions.decode(self.spelt)
+
+    @property
+    def dimensions_json(self) -> bytes:
+        """The dimensions as they were spelt."""
+        spelt = bytes(self.spelt)
+        return b"{}" if spelt == b"null" else spelt
 
 
 class UsageBatchIn(In):
@@ -106,24 +139,27 @@ class UsageBatchOut(Out):
     results: list[UsageItem]
 
 
+class _BatchAsSent(In):
+    events: list[_EventAsSent]
+
+
 class _Batch(In):
     events: list[Any]
 
 
-_whole = msgspec.json.Decoder(UsageBatchIn)
+_whole = msgspec.json.Decoder(_BatchAsSent)
+_dimensions: "msgspec.json.Decoder[DimensionsIn]" = msgspec.json.Decoder(DimensionsIn)
 _explanations = msgspec.json.Decoder(dict[str, ItemResult])
-_LETTERS = {outcome: outcome.value[0] for outcome in Outcome}
-_OUTCOMES = {letter: outcome for outcome, letter in _LETTERS.items()}
+_OUTCOMES = {outcome.value[0]: outcome for outcome in Outcome}
 
 
-def read_batch(raw: bytes) -> Sequence[UsageEventIn | InvalidEvent]:
+def read_batch(raw: bytes) -> Sequence[ReceivedEvent | InvalidEvent]:
     """Decode a batch at once, and event by event only when something in it is wrong.
 
     Raises UnreadableBody, InvalidBody and BatchTooLarge for what is wrong with the batch itself.
     """
     try:
-        events: Sequence[UsageEventIn | InvalidEvent] = _whole.decode(raw).events
-        _check_size(events)
+        events: Sequence[ReceivedEvent | InvalidEvent] = _read_whole(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         found = _read_leniently(raw).events
         _check_size(found)
@@ -133,18 +169,37 @@ def read_batch(raw: bytes) -> Sequence[UsageEventIn | InvalidEvent]:
     return events
 
 
+def _read_whole(raw: bytes) -> Sequence[_EventAsSent]:
+    """Decode a batch of which nothing is wrong. Raises DecodeError, and BatchTooLarge."""
+    events = _whole.decode(raw).events
+    _check_size(events)
+    for spelt in {event.dimensions_json for event in events}:
+        _dimensions.decode(spelt)
+    try:
+        for moment in {event.occurred_at.tzinfo: event.occurred_at for event in events}.values():
+            check_zone(moment, "occurredAt")
+    except ValueError as error:
+        raise msgspec.ValidationError(str(error)) from error
+    return events
+
+
 def _show(
-    body: Sequence[UsageEventIn | InvalidEvent], results: Sequence[ItemResult]
+    body: Sequence[ReceivedEvent | InvalidEvent], results: Sequence[ItemResult]
 ) -> UsageBatchOut:
     outcomes = [result.outcome for result in results]
     late = outcomes.count(Outcome.LATE)
+    accepted = outcomes.count(Outcome.ACCEPTED) + late
+    duplicates = outcomes.count(Outcome.DUPLICATE)
     return UsageBatchOut(
-        accepted=outcomes.count(Outcome.ACCEPTED) + late,
-        duplicates=outcomes.count(Outcome.DUPLICATE),
+        accepted=accepted,
+        duplicates=duplicates,
         late=late,
-        rejected=sum(outcome not in _TAKEN for outcome in outcomes),
+        rejected=len(outcomes) - accepted - duplicates,
         results=[
-            _item(index, event, result)
+            # Nothing to explain: what most of 500 events are.
+            UsageItem(index, result.outcome, event.idempotency_key)
+            if not result.code and not isinstance(event, InvalidEvent)
+            else _explained(index, event, result)
             for index, (event, result) in enumerate(zip(body, results, strict=True))
         ],
     )
@@ -153,7 +208,7 @@ def _show(
 def _dump(results: Sequence[ItemResult]) -> bytes:
     """Write a letter for each result, and what there is to say about some."""
     explained = {str(i): result for i, result in enumerate(results) if result.code}
-    letters = "".join([_LETTERS[result.outcome] for result in results])
+    letters = "".join([result.outcome[0] for result in results])  # to hash an enum is dear
     return letters.encode() + (msgspec.json.encode(explained) if explained else b"")
 
 
@@ -178,7 +233,7 @@ def _load(kept: bytes) -> list[ItemResult]:
     example=_EXAMPLE,
 )
 def ingest_usage_events(
-    call: HotCall, body: Sequence[UsageEventIn | InvalidEvent]
+    call: HotCall, body: Sequence[ReceivedEvent | InvalidEvent]
 ) -> list[ItemResult]:
     """Store up to 500 usage events, each once.
 
@@ -230,10 +285,8 @@ def _read_event(document: object) -> UsageEventIn | InvalidEvent:
         return InvalidEvent("invalid_text", "holds half a character")
 
 
-def _item(index: int, event: UsageEventIn | InvalidEvent, result: ItemResult) -> UsageItem:
+def _explained(index: int, event: ReceivedEvent | InvalidEvent, result: ItemResult) -> UsageItem:
     key = "" if isinstance(event, InvalidEvent) else event.idempotency_key
-    if not result.code:  # nothing to explain: what most of 500 events are
-        return UsageItem(index, result.outcome, key)
     # Only the first name of a path is ours: after it, in dimensions, come the caller's own.
     field, dot, rest = result.path.partition(".")
     path = camel(field) + dot + rest

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale, dates
 from flask import g
 from flask_babel import get_locale
+from markupsafe import Markup
 
 DEFAULT_ZONE = "Asia/Shanghai"
 
@@ -30,6 +31,17 @@ def format_datetime(moment: datetime, pattern: str) -> str:
     """Print an instant by a pattern of CLDR, whose time is made of HH, mm and ss."""
     local = moment.astimezone(ZoneInfo(zone_name()))
     return _print_day(local.date(), _leave_time_open(pattern), get_locale()).format(local)
+
+
+def time_element(moment: datetime, pattern: str) -> Markup:
+    """Print an instant as `format_datetime` does, with the exact UTC time in its title.
+
+    Not a template: nothing here can hold what has to be escaped, and a list has fifty of them.
+    """
+    return Markup(  # noqa: S704  # numbers, and a pattern of our own
+        f'<time datetime="{moment.isoformat()}" title="{moment:%Y-%m-%d %H:%M:%S %Z}">'
+        f"{format_datetime(moment, pattern)}</time>"
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -1,7 +1,7 @@
 """What every page is made with: the whole or only its fragment, and what templates see."""
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 from flask import Flask, Response, g, make_response, render_template, request, session
@@ -13,6 +13,9 @@ from app.extensions import babel
 from app.web import access, addresses, invoice_rows, moments
 
 LANGUAGES = {"en": "en", "zh": "zh_Hans_CN"}
+
+_DRAWN = 1024
+"""How many drawings of a widget are kept."""
 
 
 def page(template: str, *, fragment: str = "", status: int = 200, **context: Any) -> Response:
@@ -44,6 +47,7 @@ def register(app: Flask) -> None:
     app.jinja_env.globals["url_for"] = addresses.url_for
     app.jinja_env.filters["dateformat"] = moments.format_date
     app.jinja_env.filters["datetimeformat"] = moments.format_datetime
+    app.jinja_env.filters["time_element"] = moments.time_element
     app.jinja_env.filters["invoice_status"] = invoice_rows.shown_status
     with app.app_context():
         speaking = {language: _speak(app, language) for language in LANGUAGES.values()}
@@ -72,7 +76,16 @@ def _speak(app: Flask, language: str) -> dict[str, Any]:
         return str(translate(text) % variables if variables else translate(text))
 
     widgets = app.jinja_env.get_template("components/ui.html")
-    return {"_": gettext, "ui": widgets.make_module({"_": gettext})}
+    module = widgets.make_module({"_": gettext, "once": _once})
+    return {"_": gettext, "ui": module}
+
+
+def _once(widget: Callable[..., str]) -> Callable[..., str]:
+    """Return the widget, drawn once for all that ask with the same arguments of the same types.
+
+    Of the same types: a text that is already HTML is equal to one that has yet to be escaped.
+    """
+    return lru_cache(maxsize=_DRAWN, typed=True)(widget)
 
 
 def _context(speaking: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import any_, literal, or_, select
@@ -10,10 +11,25 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger, Text
 
 from app.core import db
+from app.core.db import Work, merchant_of, run_sql
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.core.periods import local_date
 from app.core.text import is_clean, matches
 from app.customers.models import Contract, ContractStatus, Customer, CustomerStatus
+
+
+class CustomerName(NamedTuple):
+    """What lists say of a customer."""
+
+    id: int
+    external_id: str
+    name: str
+
+
+_NAMES = """
+SELECT id, external_id, name FROM customers
+ WHERE merchant_id = %(merchant_id)s AND id = ANY (%(ids)s)
+"""
 
 
 def get_customer(session: Session, customer_id: int) -> Customer:
@@ -35,6 +51,13 @@ def customers_by_id(session: Session, customer_ids: Collection[int]) -> dict[int
     wanted = literal(list(customer_ids), ARRAY(BigInteger))
     customers = session.scalars(select(Customer).where(Customer.id == any_(wanted)))
     return {customer.id: customer for customer in customers}
+
+
+def customer_names(session: Work, customer_ids: Collection[int]) -> dict[int, CustomerName]:
+    """Return the names of these customers, for a list; unknown ids are left out."""
+    asked = {"merchant_id": merchant_of(session), "ids": list(customer_ids)}
+    named = [CustomerName(*row) for row in run_sql(session, _NAMES, asked)]
+    return {customer.id: customer for customer in named}
 
 
 def list_customers(

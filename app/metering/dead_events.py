@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.audit import recording
 from app.audit.recording import Actor
 from app.core import db
+from app.core.db import Work, merchant_of, run_sql
 from app.core.ids import Prefix, show
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.metering.models import (
@@ -25,6 +26,10 @@ R = TypeVar("R")
 
 MAX_GROUPS = 100
 """How many causes are told apart; those of the most events come first."""
+
+_COUNT_WAITING = """
+SELECT count(*) FROM dead_events WHERE merchant_id = %(merchant_id)s AND status = 'waiting'
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +72,10 @@ def get_dead_event(session: Session, dead_id: int) -> DeadEvent:
     return db.get(session, DeadEvent, dead_id, noun="dead event")
 
 
-def count_waiting(session: Session) -> int:
+def count_waiting(session: Work) -> int:
     """Return how many events wait, from the index alone."""
-    is_waiting = DeadEvent.status == DeadStatus.WAITING
-    return session.scalar(select(func.count()).select_from(DeadEvent).where(is_waiting)) or 0
+    ((waiting,),) = run_sql(session, _COUNT_WAITING, {"merchant_id": merchant_of(session)})
+    return int(waiting)
 
 
 def causes(session: Session) -> Sequence[Cause]:

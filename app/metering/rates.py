@@ -5,20 +5,25 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.metering.models import EVERY_SERIES, UsageDay, UsageEvent, UsageRefresh
+from app.core.db import Work, merchant_of, run_sql
+from app.metering.models import EVERY_SERIES, UsageEvent
 
 HOUR = timedelta(hours=1)
 
 
-def events_by_day(session: Session, *, first_day: date, end_day: date) -> dict[date, int]:
+_BY_DAY = """
+SELECT day, sum(events)::bigint FROM usage_days
+ WHERE merchant_id = %(merchant_id)s AND series_id = %(every_series)s
+   AND day >= %(first_day)s AND day < %(end_day)s
+ GROUP BY day
+"""
+_REFRESHED_TO = "SELECT refreshed_to FROM usage_refreshes WHERE merchant_id = %(merchant_id)s"
+
+
+def events_by_day(session: Work, *, first_day: date, end_day: date) -> dict[date, int]:
     """Return the counted events of each local day, `end_day` exclusive: seconds behind."""
-    statement = (
-        select(UsageDay.day, func.sum(UsageDay.events))
-        .where(UsageDay.series_id == EVERY_SERIES)
-        .where(UsageDay.day >= first_day, UsageDay.day < end_day)
-        .group_by(UsageDay.day)
-    )
-    return {day: int(events) for day, events in session.execute(statement)}
+    asked = {"merchant_id": merchant_of(session), "every_series": EVERY_SERIES}
+    return dict(run_sql(session, _BY_DAY, asked | {"first_day": first_day, "end_day": end_day}))
 
 
 def events_by_hour(
@@ -34,6 +39,7 @@ def events_by_hour(
     return dict(session.execute(statement).all())
 
 
-def refreshed_to(session: Session) -> datetime | None:
+def refreshed_to(session: Work) -> datetime | None:
     """Return the real time up to which days are added up; None before the first event."""
-    return session.scalar(select(UsageRefresh.refreshed_to))
+    found = run_sql(session, _REFRESHED_TO, {"merchant_id": merchant_of(session)})
+    return found[0][0] if found else None

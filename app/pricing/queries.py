@@ -1,6 +1,7 @@
 """Reading the catalogue: products, metrics, rate cards and their versions."""
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from sqlalchemy import any_, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
@@ -8,11 +9,29 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import Text
 
 from app.core import db
+from app.core.db import Work, merchant_of, run_sql
 from app.core.errors import NotFound
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.core.text import matches
 from app.pricing.metric_prices import Priceable
 from app.pricing.models import CatalogStatus, Metric, Product, RateCard, RateCardVersion
+
+
+class MetricName(NamedTuple):
+    """What lists say of a metric."""
+
+    id: int
+    code: str
+    name: str
+    unit: str
+    is_built_in: bool
+
+
+_METRIC_NAMES = """
+SELECT id, code, name, unit, is_built_in FROM metrics
+ WHERE merchant_id = %(merchant_id)s
+ ORDER BY is_built_in DESC, id
+"""
 
 
 def get_product(session: Session, product_id: int) -> Product:
@@ -55,6 +74,13 @@ def metrics_by_id(session: Session, metric_ids: Collection[int]) -> dict[int, Me
         return {}
     metrics = select(Metric).where(Metric.id.in_(metric_ids))
     return {metric.id: metric for metric in session.scalars(metrics)}
+
+
+def metric_names(session: Work) -> dict[int, MetricName]:
+    """Return all metrics by their id, active or archived, the built-in ones first."""
+    found = run_sql(session, _METRIC_NAMES, {"merchant_id": merchant_of(session)})
+    named = [MetricName(*row) for row in found]
+    return {metric.id: metric for metric in named}
 
 
 def priceable_metrics(session: Session) -> dict[str, Priceable]:

@@ -1,6 +1,6 @@
 """Lists of usage events: the filter that stands in the address, and rows with their names."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +13,14 @@ from app.core.ids import Prefix, show
 from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from app.core.text import is_clean
 from app.customers import queries as customers
-from app.customers.models import Customer
+from app.customers.queries import CustomerName
 from app.documents.formats import decimal
 from app.extensions import transaction
 from app.metering import queries
 from app.metering.models import UsageEvent
-from app.metering.queries import EventFilter, EventOutcome, EventPage, ListedEvent
+from app.metering.queries import EventFilter, EventOutcome, EventPage, EventRow, ListedEvent
 from app.pricing import queries as catalogue
-from app.pricing.models import Metric
+from app.pricing.queries import MetricName
 from app.web import csv, listing
 from app.web.addresses import url_of_each
 from app.web.ranges import chosen_range, range_options
@@ -51,14 +51,14 @@ class Row:
     """One event, with the names of its customer and metric; `is_new` has just arrived."""
 
     listed: ListedEvent
-    customer: Customer
-    metric: Metric
+    customer: CustomerName
+    metric: MetricName
     public_id: str
     href: str
     is_new: bool
 
     @property
-    def event(self) -> UsageEvent:
+    def event(self) -> EventRow:
         return self.listed.event
 
     @property
@@ -92,11 +92,14 @@ def find_page(
 
 
 def rows_of(
-    session: Session, found: Sequence[ListedEvent], *, new_after: int | None = None
+    session: Session,
+    found: Sequence[ListedEvent],
+    metrics: Mapping[int, MetricName],
+    *,
+    new_after: int | None = None,
 ) -> list[Row]:
     """Name what the events are about; those that arrived after the id `new_after` are new."""
-    named = customers.customers_by_id(session, {listed.event.customer_id for listed in found})
-    metrics = catalogue.metrics_by_id(session, {listed.event.metric_id for listed in found})
+    named = customers.customer_names(session, {listed.event.customer_id for listed in found})
     url_of = url_of_each("web.usage_event", "event_id")
     rows = []
     for listed in found:
@@ -108,13 +111,13 @@ def rows_of(
     return rows
 
 
-def filter_fields(session: Session) -> dict[str, Any]:
+def filter_fields(metrics: Iterable[MetricName]) -> dict[str, Any]:
     """Return what the filter bar is drawn from."""
     return {
         "q": request.args.get("q", ""),
         "customer": request.args.get("customer", ""),
         "metric": request.args.get("metric", ""),
-        "metrics": metric_options(session),
+        "metrics": metric_options(metrics),
         "outcome": request.args.get("outcome", ""),
         "outcomes": [
             ("", _("Every outcome")),
@@ -131,11 +134,12 @@ def csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
     """Yield every event that the address asks for, page by page."""
     with transaction(merchant_id) as session:
         wanted = chosen_filter(session)
+        metrics = catalogue.metric_names(session)
 
     def read_page(cursor: str | None) -> Page[Row]:
         with transaction(merchant_id) as session:
             found = find_page(session, wanted, cursor, limit=MAX_LIMIT)
-            return Page(rows_of(session, found.rows), found.next_cursor)
+            return Page(rows_of(session, found.rows, metrics), found.next_cursor)
 
     for row in csv.all_rows(read_page):
         yield _cells(row)

@@ -23,7 +23,9 @@ from app.customers.models import Contract
 from app.extensions import transaction
 from app.metering import queries, voiding
 from app.metering.models import OTHER_SERIES, UsageEvent, UsageSeries
+from app.metering.queries import EventRow
 from app.metering.voiding import VoidOutcome
+from app.pricing import queries as catalogue
 from app.web.access import actor, now
 from app.web.event_lists import Row, rows_of
 from app.web.page import page
@@ -81,7 +83,7 @@ def _problem(outcome: VoidOutcome) -> str:
 def _show(event_id: str, *, problem: str = "", reason: str = "", status: int = 200) -> Response:
     with transaction(g.merchant_id) as session:
         listed = queries.get_event(session, read(Prefix.USAGE_EVENT, event_id))
-        (row,) = rows_of(session, [listed])
+        (row,) = rows_of(session, [listed], catalogue.metric_names(session))
         invoices = _invoices(session, row)
         return page(
             "usage/event.html",
@@ -118,7 +120,7 @@ def _raw(row: Row) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2)
 
 
-def _counted(session: Session, event: UsageEvent) -> Counted:
+def _counted(session: Session, event: EventRow) -> Counted:
     day = local_date(event.occurred_at, ZoneInfo(g.merchant.time_zone))
     if event.series_id == OTHER_SERIES:
         return Counted(day, {})
@@ -142,14 +144,14 @@ def _invoices(session: Session, row: Row) -> Sequence[Invoice]:
     return session.scalars(statement.order_by(Invoice.id)).all()
 
 
-def _contracts(session: Session, event: UsageEvent) -> list[Contract]:
+def _contracts(session: Session, event: EventRow) -> list[Contract]:
     """Return the contracts that will bill the event."""
     found = customers.contracts_of(session, [event.customer_id])
     zone = ZoneInfo(g.merchant.time_zone)
     return customers.contracts_on(found, event.occurred_at, zone=zone)
 
 
-def _correcting(session: Session, event: UsageEvent) -> list[tuple[str, str]]:
+def _correcting(session: Session, event: EventRow) -> list[tuple[str, str]]:
     """Return the key and id of each event that puts this one right."""
     statement = (
         select(UsageEvent.idempotency_key, UsageEvent.id)

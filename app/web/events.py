@@ -1,6 +1,6 @@
 """The events explorer: what came and what became of it, and new events as they arrive."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,8 @@ from app.core.paging import DEFAULT_LIMIT
 from app.extensions import transaction
 from app.metering import queries
 from app.metering.queries import EventFilter, ListedEvent
+from app.pricing import queries as catalogue
+from app.pricing.queries import MetricName
 from app.web import csv, event_rates, listing, snippets
 from app.web.access import now
 from app.web.event_lists import HEADER, chosen_filter, csv_rows, filter_fields, find_page, rows_of
@@ -65,27 +67,30 @@ def _list(
     found = find_page(session, wanted, listing.cursor())
     each = {listed.event.id: listed for listed in [*arrived, *found.rows]}
     shown = list(each.values())[:DEFAULT_LIMIT]
+    metrics = catalogue.metric_names(session)
     return page(
         "usage/events.html",
         fragment="rows",
         nav="usage",
-        rows=rows_of(session, shown, new_after=live.after_id if live else None),
+        rows=rows_of(session, shown, metrics, new_after=live.after_id if live else None),
         looked_back_to=found.looked_back_to,
         pager=listing.pager(found.next_cursor),
         csv_url=listing.csv_url(),
         **_live_links(live, arrived),
-        **({} if is_partial() else _around(session, is_empty=not shown)),
+        **({} if is_partial() else _around(session, metrics, is_empty=not shown)),
     )
 
 
-def _around(session: Session, *, is_empty: bool) -> dict[str, Any]:
+def _around(
+    session: Session, metrics: Mapping[int, MetricName], *, is_empty: bool
+) -> dict[str, Any]:
     """Return what stands around the list; a live one does without, every two seconds."""
     return {
         "tabs": usage_tabs(session, EVENTS),
         "rate": event_rates.by_day(session),
         "rate_url": url_for("web.events_by_hour"),
         "snippet": _first_event(session) if is_empty else "",
-        **filter_fields(session),
+        **filter_fields(metrics.values()),
     }
 
 

@@ -22,6 +22,7 @@ from app.metering.report_sources import ADDING, Granularity, ReportQuery
 from app.metering.reports import ReportRow
 from app.pricing import queries as catalogue
 from app.pricing.models import Metric
+from app.pricing.queries import MetricName
 from app.web import axes, csv, event_rates, listing, snippets, stacks
 from app.web.access import now
 from app.web.moments import format_date, format_datetime
@@ -87,6 +88,7 @@ def usage() -> Response:
     with transaction(g.merchant_id) as session:
         wanted = _wanted(session)
         counted = _count(session, wanted)
+        metrics = catalogue.metric_names(session)
         is_new = not counted.rows and not queries.list_events(session, EventFilter(), limit=1).rows
         return page(
             "usage/index.html",
@@ -97,9 +99,9 @@ def usage() -> Response:
             snippet=snippets.first_event(session, now=now()) if is_new else "",
             as_of=event_rates.as_of(session),
             csv_url=listing.csv_url(),
-            metrics=metric_options(session),
+            metrics=metric_options(metrics.values()),
             **_filters(wanted),
-            **_drawn(session, wanted, counted),
+            **_drawn(wanted, counted, _labels(session, wanted, counted.totals, metrics=metrics)),
         )
 
 
@@ -142,12 +144,12 @@ def _filters(wanted: Wanted) -> dict[str, Any]:
     }
 
 
-def _drawn(session: Session, wanted: Wanted, counted: Counted) -> dict[str, Any]:
+def _drawn(wanted: Wanted, counted: Counted, labels: Mapping[str, str]) -> dict[str, Any]:
     """Return the chart, and the table of its parts.
 
     Quantities of one metric are added up; of several only their events can be.
     """
-    parts = stacks.largest(_parts(wanted, counted, _labels(session, wanted, counted.totals)))
+    parts = stacks.largest(_parts(wanted, counted, labels))
     what = wanted.metric.unit if wanted.metric else _("Events")
     per_day, per_hour = _("%(what)s per day", what=what), _("%(what)s per hour", what=what)
     title = per_hour if wanted.range.is_hourly else per_day
@@ -193,16 +195,22 @@ def _value(wanted: Wanted, row: ReportRow) -> Decimal:
     return (row.quantity or Decimal(0)) if wanted.metric else Decimal(row.events)
 
 
-def _labels(session: Session, wanted: Wanted, rows: Sequence[ReportRow]) -> dict[str, str]:
+def _labels(
+    session: Session,
+    wanted: Wanted,
+    rows: Sequence[ReportRow],
+    *,
+    metrics: Mapping[int, MetricName],
+) -> dict[str, str]:
     """Name each part for people."""
     keys = {_key(wanted, row) for row in rows} - {""}
     if wanted.dimension:
         nothing = _("Without %(name)s", name=wanted.dimension)
         return {key: key.removeprefix("=") or nothing for key in keys}
-    ids = {int(key) for key in keys}
     if wanted.by == BY_CUSTOMER:
-        return {str(row.id): row.name for row in customers.customers_by_id(session, ids).values()}
-    return {str(row.id): row.code for row in catalogue.metrics_by_id(session, ids).values()}
+        named = customers.customer_names(session, [int(key) for key in keys])
+        return {str(row.id): row.name for row in named.values()}
+    return {str(row.id): row.code for row in metrics.values()}
 
 
 def _shown(wanted: Wanted, part: Part, whole: Decimal) -> dict[str, Any]:

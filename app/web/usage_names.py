@@ -1,15 +1,17 @@
 """Customers and metrics as an address names them, and as lists of usage show them."""
 
+from collections.abc import Iterable
+
 from flask import request
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from app.core.errors import NotFound
 from app.core.ids import Prefix, read
-from app.core.paging import MAX_LIMIT
 from app.customers import queries as customers
 from app.pricing import queries as catalogue
 from app.pricing.models import Metric
+from app.pricing.queries import MetricName
 
 NOBODY = 0
 """The id of no row."""
@@ -41,8 +43,6 @@ def chosen_customer(session: Session) -> int | None:
     return customer.id if customer else NOBODY
 
 
-def metric_options(session: Session) -> list[tuple[str, str]]:
-    """Return the metrics to choose from, the built-in ones first."""
-    found = catalogue.list_metrics(session, limit=MAX_LIMIT).rows
-    ordered = sorted(found, key=lambda metric: (not metric.is_built_in, metric.id))
-    return [("", str(_("Every metric"))), *((metric.code, metric.code) for metric in ordered)]
+def metric_options(metrics: Iterable[MetricName]) -> list[tuple[str, str]]:
+    """Return the metrics to choose from."""
+    return [("", str(_("Every metric"))), *((metric.code, metric.code) for metric in metrics)]

@@ -181,7 +181,7 @@ def test_an_event_is_found_by_its_id(
 
     found = get_event(session, event.id)
 
-    assert found.event is event
+    assert found.event.idempotency_key == event.idempotency_key
     assert found.void
     assert found.void.reason == "sent twice"
     with pytest.raises(NotFound):

@@ -30,13 +30,8 @@ from app.identity.models import Merchant
 from app.pricing import price_sets, queries, rate_cards
 from app.pricing.models import CatalogStatus
 
-CYCLES_ON_OFFER = (Cycle.MONTHLY_CALENDAR, Cycle.MONTHLY_ANNIVERSARY)
 EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
 """The days a contract may start or end on: periods are counted from them, within the calendar."""
-
-
-class CycleNotOffered(Invalid):
-    code = "cycle_not_offered"
 
 
 class InvalidDates(Invalid):
@@ -79,10 +74,9 @@ def create_contract(
     Days are the merchant's. Only a sandbox contract may start in the past. Locks the customer,
     so that of two contracts that would bill the same usage, one is refused.
 
-    Raises NotFound, CycleNotOffered, InvalidDates, StartsInThePast, CurrencyNotPriced,
-    RateCardArchived, CustomerArchived and ContractOverlap.
+    Raises NotFound, InvalidDates, StartsInThePast, CurrencyNotPriced, RateCardArchived,
+    CustomerArchived and ContractOverlap.
     """
-    _refuse_other_cycles(cycle)
     merchant = _merchant(session)
     _check_dates(merchant, starts_on, ends_on, now=now)
     metrics = _priced_metrics(session, rate_card_version_id, currency)
@@ -191,11 +185,6 @@ def _merchant(session: Session) -> Merchant:
 
 def _zone(merchant: Merchant) -> ZoneInfo:
     return ZoneInfo(merchant.time_zone)
-
-
-def _refuse_other_cycles(cycle: Cycle) -> None:
-    if cycle not in CYCLES_ON_OFFER:
-        raise CycleNotOffered(f"must be one of {', '.join(CYCLES_ON_OFFER)}", path="cycle")
 
 
 def _check_dates(

@@ -23,7 +23,16 @@ from app.customers.models import ContractStatus, CustomerStatus
 from app.extensions import transaction
 from app.pricing import queries as catalogue
 from app.pricing.models import CatalogStatus, RateCard, RateCardVersion
-from app.web import access, contract_lists, csv, invoice_rows, listing, price_words, snippets
+from app.web import (
+    access,
+    contract_lists,
+    csv,
+    cycles,
+    invoice_rows,
+    listing,
+    price_words,
+    snippets,
+)
 from app.web.contract_lists import ContractFilter, ContractRow
 from app.web.forms import Form, blank, typed
 from app.web.page import page
@@ -79,6 +88,7 @@ def index() -> Response:
             fragment="rows",
             nav="contracts",
             rows=found.rows,
+            cycle_names=cycles.words(),
             is_filtered=wanted != ContractFilter(),
             next_url=next_url,
             prev_url=prev_url,
@@ -140,6 +150,7 @@ def _new_page(form: Form, *, status: int = 200) -> Response:
             form=form,
             offers=[(_card_id(row), _offer_label(row)) for row in offers],
             currencies=[(code, code) for code in currencies],
+            cycles=cycles.choices(),
             customers=suggested.rows,
             has_customers=bool(q or suggested.rows),
             **PUBLIC_IDS,
@@ -162,6 +173,7 @@ def show_page(
             row=row,
             contract=contract,
             period=contract.open_period,
+            cycle_name=cycles.words()[contract.cycle],
             prices=price_words.prices_by_currency(row.version.content).get(currency, []),
             commitment=price_words.commitments(row.version.content).get(currency, ""),
             model_names=price_words.models(),
@@ -202,12 +214,16 @@ def _terms(session: Session, form: Form) -> dict[str, Any]:
         "customer_id": found[values["customer"]].id,
         "rate_card_version_id": offers[values["rate_card"]].version.id,
         "currency": Currency(values["currency"]),
-        "cycle": Cycle(values["cycle"])
-        if values["cycle"] in set(Cycle)
-        else Cycle.MONTHLY_CALENDAR,
+        "cycle": _cycle(values["cycle"]),
         "starts_on": _day(form, "starts_on"),
         "ends_on": _day(form, "ends_on") if values["ends_on"] else None,
     }
+
+
+def _cycle(text: str) -> Cycle:
+    if text not in set(Cycle):
+        raise Invalid(_("Choose how often it is invoiced."), path="cycle")
+    return Cycle(text)
 
 
 def _day(form: Form, name: str) -> date:

@@ -12,7 +12,16 @@ from app.core.paging import MAX_LIMIT, Page
 from app.customers import customers, queries
 from app.customers.models import Customer, CustomerStatus
 from app.extensions import transaction
-from app.web import access, contract_lists, csv, customer_usage, invoice_rows, listing, snippets
+from app.web import (
+    access,
+    contract_lists,
+    csv,
+    customer_usage,
+    cycles,
+    invoice_rows,
+    listing,
+    snippets,
+)
 from app.web.contract_lists import ContractFilter
 from app.web.forms import Form, blank, typed
 from app.web.page import page
@@ -118,6 +127,7 @@ def _show(
             nav="customers",
             customer=customer,
             contracts=contracts.rows,
+            cycle_names=cycles.words(),
             next_due=min(due, default=None),
             invoices=invoice_rows.newest(session, customer_id=customer.id, limit=10),
             form=form or blank(**stored),

@@ -12,7 +12,7 @@ from app.core.db import Transaction, begin
 from app.core.errors import NotFound
 from app.core.ids import new_id
 from app.core.money import Currency
-from app.core.periods import Cycle, Unit
+from app.core.periods import Cycle
 from app.customers import contracts, overlap, queries
 from app.customers.models import Contract, ContractStatus, CustomerStatus
 from app.identity.models import Mode
@@ -87,14 +87,29 @@ def test_a_contract_shorter_than_a_period_falls_due_at_its_end(
     assert contract.due_at == midnight("2026-06-20")
 
 
-@pytest.mark.parametrize("cycle", [cycle for cycle in Cycle if cycle.unit is not Unit.MONTH])
-def test_other_cycles_are_not_offered(
-    session: Session, version: RateCardVersion, cycle: Cycle
+@pytest.mark.parametrize(
+    ("cycle", "first_due", "next_due"),
+    [
+        (Cycle.WEEKLY_CALENDAR, "2026-06-22", "2026-06-29"),  # the 17th is a Wednesday
+        (Cycle.WEEKLY_ANNIVERSARY, "2026-06-24", "2026-07-01"),
+        (Cycle.MONTHLY_CALENDAR, "2026-07-01", "2026-08-01"),
+        (Cycle.MONTHLY_ANNIVERSARY, "2026-07-17", "2026-08-17"),
+        (Cycle.QUARTERLY_CALENDAR, "2026-07-01", "2026-10-01"),
+        (Cycle.QUARTERLY_ANNIVERSARY, "2026-09-17", "2026-12-17"),
+        (Cycle.SEMIANNUAL_CALENDAR, "2026-07-01", "2027-01-01"),
+        (Cycle.SEMIANNUAL_ANNIVERSARY, "2026-12-17", "2027-06-17"),
+        (Cycle.YEARLY_CALENDAR, "2027-01-01", "2028-01-01"),
+        (Cycle.YEARLY_ANNIVERSARY, "2027-06-17", "2028-06-17"),
+    ],
+)
+def test_every_cycle_falls_due_in_its_own_time(
+    session: Session, version: RateCardVersion, cycle: Cycle, first_due: str, next_due: str
 ) -> None:
-    with pytest.raises(contracts.CycleNotOffered) as refused:
-        create(session, version, cycle=cycle)
+    contract = create(session, version, cycle=cycle, starts_on=date(2026, 6, 17))
 
-    assert (refused.value.code, refused.value.path) == ("cycle_not_offered", "cycle")
+    assert contract.due_at == midnight(first_due)
+    contracts.advance_period(contract, zone=ZoneInfo("Asia/Shanghai"))
+    assert contract.due_at == midnight(next_due)
 
 
 @pytest.mark.parametrize("ends_on", [date.min, date(2026, 6, 1), TODAY, date.max])

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, create_engine, pool
 
 from app.audit import models as audit
 from app.billing import models as billing
+from app.billing import replay_models as replays
 from app.config import ROOT, Settings
 from app.core import idempotency, outbox
 from app.core.db import Base
@@ -41,6 +42,7 @@ MODELS = (
     customers,
     metering,
     billing,
+    replays,
     payments,
 )
 """Every module that declares tables: naming them here is what puts them into the metadata."""

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.audit.models import ActorKind
 from app.audit.recording import Actor
-from app.billing.models import PriceReplay
+from app.billing.replay_models import PriceReplay
 from app.core.db import Tenant, merchant_of
 from app.core.ids import new_merchant_id
 from app.core.money import Currency, Money

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.audit.recording import Actor
 from app.billing import replay_rating
-from app.billing.models import REPLAY, PriceReplay, PriceReplayRow, ReplayEvent
+from app.billing.replay_models import REPLAY, PriceReplay, PriceReplayRow, ReplayEvent
 from app.core import db, outbox
 from app.core.db import Transaction
 from app.core.errors import Invalid, Refusal

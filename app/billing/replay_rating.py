@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.billing.amounts import sum_lines
 from app.billing.lines import Line, LineTooLarge, all_metrics, commitment, rate_usage
-from app.billing.models import PriceReplay, PriceReplayRow
+from app.billing.replay_models import PriceReplay, PriceReplayRow
 from app.billing.scopes import Scope
 from app.core.money import Money
 from app.core.periods import Period, local_date, local_midnight

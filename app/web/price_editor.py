@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.billing import replay
-from app.billing.models import PriceReplay
+from app.billing.replay_models import PriceReplay
 from app.core.errors import Refusal
 from app.core.ids import Prefix, read, show
 from app.extensions import transaction

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.billing import replay
-from app.billing.models import PriceReplay, PriceReplayRow, ReplayStatus
+from app.billing.replay_models import PriceReplay, PriceReplayRow, ReplayStatus
 from app.core.errors import NotFound
 from app.core.ids import Prefix, read, show
 from app.core.paging import MAX_LIMIT, Page

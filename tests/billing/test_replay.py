@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from app.audit.recording import SYSTEM
 from app.billing import replay as replays
-from app.billing.models import PriceReplay, PriceReplayRow, ReplayStatus
 from app.billing.replay import Days, InvalidReplayDays
+from app.billing.replay_models import PriceReplay, PriceReplayRow, ReplayStatus
 from app.core.db import Transaction, begin
 from app.core.money import Currency
 from app.core.outbox import OutboxJob

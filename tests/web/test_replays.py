@@ -7,7 +7,7 @@ from functools import partial
 from sqlalchemy import Engine, update
 
 from app.billing import replay
-from app.billing.models import PriceReplay, PriceReplayRow, ReplayStatus
+from app.billing.replay_models import PriceReplay, PriceReplayRow, ReplayStatus
 from app.core import clock
 from app.core.db import begin
 from app.core.ids import Prefix, read

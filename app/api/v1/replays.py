@@ -16,8 +16,8 @@ from app.api.v1.base import (
     utc_or_none,
 )
 from app.billing import replay as replays
-from app.billing.models import PriceReplay, PriceReplayRow, ReplayStatus
 from app.billing.replay import Days, InvalidReplayDays, ReplayTotal
+from app.billing.replay_models import PriceReplay, PriceReplayRow, ReplayStatus
 from app.core.ids import Prefix, read, show
 from app.identity.models import Scope
 from app.pricing import drafts, queries

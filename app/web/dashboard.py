@@ -192,8 +192,8 @@ def _owed(session: Session) -> list[Money]:
 
 
 def _recent(session: Session) -> Sequence[tuple[Invoice, str, str]]:
-    found = invoices.list_invoices(session, limit=_RECENT).rows
-    named = customers.customers_by_id(session, {row.customer_id for row in found})
+    found = invoices.list_invoices(session, is_brief=True, limit=_RECENT).rows
+    named = customers.customer_names(session, {row.customer_id for row in found})
     return [
         (
             row,

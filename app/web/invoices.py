@@ -18,6 +18,7 @@ from app.core.language import Language
 from app.core.paging import MAX_LIMIT, Page
 from app.customers import queries as customers
 from app.customers.models import Contract, ContractStatus, Customer
+from app.customers.queries import CustomerName
 from app.documents import store
 from app.documents.models import Document, DocumentKind
 from app.extensions import bound, runtime, transaction
@@ -54,7 +55,7 @@ class Row:
     """One line of the list: an invoice, whom it is for, and the address of its page."""
 
     invoice: Invoice
-    customer: Customer
+    customer: CustomerName
     href: str
 
 
@@ -206,10 +207,11 @@ def _find(session: Session, cursor: str | None, *, limit: int = 50) -> Page[Row]
         kind=listing.chosen(InvoiceKind, "kind"),
         customer_id=read(Prefix.CUSTOMER, wanted) if wanted else None,
         q=request.args.get("q", ""),
+        is_brief=True,
         cursor=cursor,
         limit=limit,
     )
-    named = customers.customers_by_id(session, {row.customer_id for row in found.rows})
+    named = customers.customer_names(session, {row.customer_id for row in found.rows})
     url_of = url_of_each("web.invoice", "invoice_id")
     return found.map(
         lambda row: Row(row, named[row.customer_id], url_of(show(Prefix.INVOICE, row.id)))

@@ -1,9 +1,9 @@
 """The way to the first paid invoice: seven steps that tick themselves from what is there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from flask import g, url_for
@@ -11,18 +11,12 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from app.billing import queries as invoices
-from app.billing.models import InvoiceStatus
+from app.billing.models import Invoice, InvoiceStatus
+from app.core.db import merchant_of, run_sql
 from app.core.ids import Prefix, show
 from app.core.periods import local_date
-from app.customers import queries as customers
-from app.identity import keys
-from app.metering import queries as metering
-from app.metering.queries import EventFilter
-from app.pricing import queries as catalogue
-from app.pricing.models import RateCard
 from app.web import snippets
 from app.web.invoice_page import hosted_link
-from app.webhooks import queries as webhooks
 
 
 @dataclass(frozen=True)
@@ -57,35 +51,68 @@ class Progress:
         return is_done.index(False) + 1 if False in is_done else 0
 
 
+class Found(NamedTuple):
+    """What is there already; ids are those of the newest."""
+
+    has_key: bool
+    product_id: int | None
+    card_id: int | None
+    customer_id: int | None
+    has_contract: bool
+    has_event: bool
+    has_invoice: bool
+    is_issued: bool
+    is_paid: bool
+    has_webhook: bool
+
+
+# In one question: asked one by one, the steps were half the time of the overview.
+_FIND = """
+SELECT EXISTS (SELECT FROM api_keys WHERE merchant_id = %(merchant_id)s),
+       (SELECT max(id) FROM products WHERE merchant_id = %(merchant_id)s),
+       (SELECT max(id) FROM rate_cards WHERE merchant_id = %(merchant_id)s),
+       (SELECT max(id) FROM customers WHERE merchant_id = %(merchant_id)s),
+       EXISTS (SELECT FROM contracts WHERE merchant_id = %(merchant_id)s),
+       EXISTS (SELECT FROM usage_events WHERE merchant_id = %(merchant_id)s),
+       EXISTS (SELECT FROM invoices WHERE merchant_id = %(merchant_id)s),
+       EXISTS (SELECT FROM invoices WHERE merchant_id = %(merchant_id)s AND status <> 'draft'),
+       EXISTS (SELECT FROM invoices
+                WHERE merchant_id = %(merchant_id)s AND status = 'paid' AND collection_minor > 0),
+       EXISTS (SELECT FROM webhook_endpoints
+                WHERE merchant_id = %(merchant_id)s AND status <> 'archived')
+"""
+
+
 def progress(session: Session, *, now: datetime) -> Progress:
     """Return how far the merchant is; every step is read from its rows."""
-    cards = catalogue.list_rate_cards(session, limit=1).rows
+    (row,) = run_sql(session, _FIND, {"merchant_id": merchant_of(session)})
+    found = Found(*row)
     return Progress(
         [
-            _key_step(session),
-            _catalogue_step(session, cards),
-            _contract_step(session, cards, now=now),
-            _usage_step(session, now=now),
-            *_money_steps(session),
-            _webhook_step(session),
+            _key_step(found),
+            _catalogue_step(found),
+            _contract_step(found, now=now),
+            _usage_step(session, found, now=now),
+            _invoice_step(found),
+            _payment_step(session, found),
+            _webhook_step(found),
         ]
     )
 
 
-def _key_step(session: Session) -> Step:
+def _key_step(found: Found) -> Step:
     return Step(
         title=_("Create an API key"),
         text=_("It is shown once. Keep it in your shell; the commands below read it from there."),
-        is_done=bool(keys.list_keys(session)),
+        is_done=found.has_key,
         href=url_for("web.developer"),
         action=_("Create a key"),
         snippet=snippets.key(),
     )
 
 
-def _catalogue_step(session: Session, cards: Sequence[RateCard]) -> Step:
-    products = catalogue.list_products(session, limit=1).rows
-    product_id = show(Prefix.PRODUCT, products[0].id) if products else "prod_…"
+def _catalogue_step(found: Found) -> Step:
+    product_id = show(Prefix.PRODUCT, found.product_id) if found.product_id else "prod_…"
     price = {"metric": "tokens_input", "model": "standard", "unitPrice": "0.00025"}
     card = {
         "productId": product_id,
@@ -97,15 +124,14 @@ def _catalogue_step(session: Session, cards: Sequence[RateCard]) -> Step:
     return Step(
         title=_("Describe what you sell"),
         text=_("A product, and a rate card with a price per unit of a metric."),
-        is_done=bool(products and cards),
+        is_done=bool(found.product_id and found.card_id),
         href=url_for("web.products"),
         action=_("Add a product"),
-        snippet=product if not products else snippets.curl("/api/v1/rate-cards", card),
+        snippet=snippets.curl("/api/v1/rate-cards", card) if found.product_id else product,
     )
 
 
-def _contract_step(session: Session, cards: Sequence[RateCard], *, now: datetime) -> Step:
-    newest = customers.list_customers(session, limit=1).rows
+def _contract_step(found: Found, *, now: datetime) -> Step:
     customer: dict[str, Any] = {
         "externalId": "user_42",
         "name": "上海智谱星图信息科技",
@@ -113,53 +139,56 @@ def _contract_step(session: Session, cards: Sequence[RateCard], *, now: datetime
     }
     zone = ZoneInfo(g.merchant.time_zone)
     contract = {
-        "customerId": show(Prefix.CUSTOMER, newest[0].id) if newest else "cus_…",
-        "rateCardId": show(Prefix.RATE_CARD, cards[0].id) if cards else "rc_…",
+        "customerId": show(Prefix.CUSTOMER, found.customer_id) if found.customer_id else "cus_…",
+        "rateCardId": show(Prefix.RATE_CARD, found.card_id) if found.card_id else "rc_…",
         "currency": "USD",
         "cycle": "monthly_calendar",
         "startsOn": local_date(now, zone).replace(day=1).isoformat(),
     }
+    has_customer = found.customer_id is not None
     return Step(
         title=_("Bind a customer to it"),
         text=_("A customer under your own id, and a contract that says which prices apply."),
-        is_done=bool(customers.list_contracts(session, limit=1).rows),
-        href=url_for("web.contracts") if newest else url_for("web.customers"),
-        action=_("Add a contract") if newest else _("Add a customer"),
+        is_done=found.has_contract,
+        href=url_for("web.contracts") if has_customer else url_for("web.customers"),
+        action=_("Add a contract") if has_customer else _("Add a customer"),
         snippet=snippets.curl("/api/v1/contracts", contract)
-        if newest
+        if has_customer
         else snippets.curl("/api/v1/customers", customer),
     )
 
 
-def _usage_step(session: Session, *, now: datetime) -> Step:
-    is_done = bool(metering.list_events(session, EventFilter(), limit=1).rows)
+def _usage_step(session: Session, found: Found, *, now: datetime) -> Step:
     return Step(
         title=_("Send a usage event"),
         text=_("From your server, each time your product is used. Sending it twice counts once."),
-        is_done=is_done,
+        is_done=found.has_event,
         href=url_for("web.usage"),
         action=_("Look at the usage"),
-        snippet="" if is_done else snippets.first_event(session, now=now),
+        snippet="" if found.has_event else snippets.first_event(session, now=now),
     )
 
 
-def _money_steps(session: Session) -> Iterator[Step]:
-    counts = invoices.counts_by_status(session)
-    issued = sum(counts.values()) - counts[InvoiceStatus.DRAFT]
-    opened = invoices.list_invoices(session, status=InvoiceStatus.OPEN, limit=1).rows
-    yield Step(
+def _invoice_step(found: Found) -> Step:
+    return Step(
         title=_("Get the first invoice"),
         text=_("Move the test clock past the end of the month and its grace; it comes by itself."),
-        is_done=bool(issued),
-        href=url_for("web.settings") if not sum(counts.values()) else url_for("web.invoices"),
-        action=_("Move the test clock") if not sum(counts.values()) else _("Open the invoices"),
+        is_done=found.is_issued,
+        href=url_for("web.invoices") if found.has_invoice else url_for("web.settings"),
+        action=_("Open the invoices") if found.has_invoice else _("Move the test clock"),
     )
-    yield Step(
+
+
+def _payment_step(session: Session, found: Found) -> Step:
+    opened: Sequence[Invoice] = ()
+    if not found.is_paid:
+        opened = invoices.list_invoices(session, status=InvoiceStatus.OPEN, limit=1).rows
+    return Step(
         title=_("Let it be paid"),
         text=_(
             "Open the hosted page, choose WeChat Pay or Alipay, and pay as the sandbox’s payer."
         ),
-        is_done=invoices.has_payment(session),
+        is_done=found.is_paid,
         href=hosted_link(opened[0]) if opened else url_for("web.invoices"),
         action=_("Open the hosted page") if opened else _("Open the invoices"),
         snippet=_checkout(show(Prefix.INVOICE, opened[0].id)) if opened else "",
@@ -170,12 +199,12 @@ def _checkout(invoice_id: str) -> str:
     return snippets.curl(f"/api/v1/invoices/{invoice_id}/checkout", {"channel": "wechat"})
 
 
-def _webhook_step(session: Session) -> Step:
+def _webhook_step(found: Found) -> Step:
     endpoint = {"url": "https://api.example.com/hooks", "eventTypes": ["invoice.paid"]}
     return Step(
         title=_("Hear about it"),
         text=_("A signed webhook tells your server that an invoice was paid."),
-        is_done=bool(webhooks.list_endpoints(session)),
+        is_done=found.has_webhook,
         href=url_for("web.webhooks"),
         action=_("Register a webhook"),
         snippet=snippets.curl("/api/v1/webhook-endpoints", endpoint),

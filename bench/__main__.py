@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from bench import growth, ingest, pages, rating, storms, versus
+from bench import growth, ingest, invoices, pages, rating, storms, versus
 
 BENCHMARKS = {
     "crash": storms.run_crash,
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "ingest-growth": growth.run,
     "ingest-peer-orm": versus.run,
     "ingest-room": ingest.run_room,
+    "invoices": invoices.run,
     "pages": pages.run,
     "rating": rating.run,
 }

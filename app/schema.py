@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, pool
 
 from app.audit import models as audit
+from app.billing import fapiao_models as fapiao
 from app.billing import models as billing
 from app.billing import replay_models as replays
 from app.config import ROOT, Settings
@@ -42,6 +43,7 @@ MODELS = (
     customers,
     metering,
     billing,
+    fapiao,
     replays,
     payments,
 )

@@ -7,9 +7,9 @@ of that time would bill him for. `report_sources` says where it is read.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Select, case, func, select, union_all
@@ -34,8 +34,7 @@ MOST_DAYS = {
 """How many days a report may be about."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRow:
+class ReportRow(NamedTuple):
     """What was used of a metric in one hour, day or month, or in all of them.
 
     `start` is the day it begins on, or the instant of an hour. `customer_id` is None unless
@@ -125,13 +124,14 @@ def _rows(session: Session, query: ReportQuery, found: Sequence[Source]) -> Iter
         .group_by(ranked.c.start, ranked.c.metric_id, rank)
         .order_by(ranked.c.start, rank.nulls_last(), ranked.c.metric_id)
     )
-    for row in session.execute(statement):
-        events = int(row.events)
-        if row.rank is None:
-            yield ReportRow(row.start, row.metric_id, None, {}, row.quantity, events, is_other=True)
+    for start, metric_id, place, customer_id, combination, quantity, events in session.execute(
+        statement
+    ):
+        if place is None:
+            yield ReportRow(start, metric_id, None, {}, quantity, int(events), is_other=True)
         else:
-            of = Group(row.metric_id, row.customer_id, tuple(row.combination))
-            yield _row(query, Cell(row.start, of, row.quantity, events))
+            of = Group(metric_id, customer_id, tuple(combination))
+            yield _row(query, Cell(start, of, quantity, int(events)))
 
 
 def _fold(query: ReportQuery, found: Sequence[Cell]) -> Iterator[ReportRow]:
@@ -148,8 +148,7 @@ def _fold(query: ReportQuery, found: Sequence[Cell]) -> Iterator[ReportRow]:
             continue
         key = row.start, row.metric_id
         before = others.get(key, ReportRow(*key, None, {}, ZERO, 0, is_other=True))
-        others[key] = replace(
-            before,
+        others[key] = before._replace(
             quantity=EXACT.add(before.quantity or ZERO, row.quantity or ZERO),
             events=before.events + row.events,
         )

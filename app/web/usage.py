@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from flask import g, request, url_for
@@ -47,7 +48,7 @@ class Wanted:
     customer_id: int | None
     by: str
 
-    @property
+    @cached_property
     def dimension(self) -> str:
         """The name of the dimension that parts are told apart by, or nothing."""
         return self.by.removeprefix(BY_DIMENSION) if self.by.startswith(BY_DIMENSION) else ""

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, pool
 
 from app.audit import models as audit
+from app.billing import coupon_models as coupons
 from app.billing import fapiao_models as fapiao
 from app.billing import models as billing
 from app.billing import replay_models as replays
@@ -43,6 +44,7 @@ MODELS = (
     customers,
     metering,
     billing,
+    coupons,
     fapiao,
     replays,
     payments,

@@ -217,7 +217,7 @@ def _grace_ends(contract: Contract, period: Period, merchant: Merchant) -> datet
 
 def _write_lines(session: Session, invoice: Invoice, bill: Bill) -> None:
     """Replace the lines of a draft: usage may have come late, within the grace."""
-    invoice.subtotal_minor = bill.subtotal.minor
+    invoice.subtotal_minor = invoice.total_minor = bill.subtotal.minor
     session.execute(delete(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id))
     session.add_all(
         InvoiceLine(
@@ -244,8 +244,7 @@ def _write_lines(session: Session, invoice: Invoice, bill: Bill) -> None:
 
 def _lock(invoice: Invoice, locked: Quote) -> None:
     amounts, terms = locked.amounts, locked.terms
-    invoice.subtotal_minor = amounts.subtotal.minor
-    invoice.collection_minor = amounts.collect.minor
+    invoice.collection_minor = invoice.due_minor = amounts.collect.minor
     invoice.platform_fee_minor = amounts.platform_fee.minor
     invoice.net_minor = amounts.net.minor
     invoice.settlement_minor = amounts.settlement.minor

@@ -76,8 +76,11 @@ class FxSnapshot:
 class Invoice(Tenant, Base):
     """One bill. From finalisation on, all but its status is frozen.
 
-    The four amounts of the seed: `subtotal_minor` in the pricing `currency`, `collection_minor`
-    in CNY, `platform_fee_minor` in CNY, `settlement_minor` in `settlement_currency`.
+    In the pricing `currency`: `discount_minor` is what coupons took off the lines,
+    `subtotal_minor` the lines after them and without tax, `total_minor` with it. In CNY:
+    `collection_minor` is the total at the locked rate, `balance_minor` what the customer's balance
+    paid of it, `due_minor` the rest, which a channel collects; `platform_fee_minor` is taken from
+    what is due, and so is `settlement_minor`, in `settlement_currency`.
 
     A draft has the lines and the subtotal of the usage so far; what finalisation locks is zero
     until then, and `fx` is None. `finalize_at` is when that is due: after the grace, or at the
@@ -97,6 +100,10 @@ class Invoice(Tenant, Base):
             ["merchant_id", "contract_id"], ["contracts.merchant_id", "contracts.id"]
         ),
         CheckConstraint("period_end_at > period_start_at", name="period"),
+        CheckConstraint("discount_minor >= 0", name="discount"),
+        CheckConstraint("total_minor = subtotal_minor + tax_minor", name="total"),
+        CheckConstraint("due_minor = collection_minor - balance_minor", name="due"),
+        CheckConstraint("balance_minor BETWEEN 0 AND collection_minor", name="balance"),
         CheckConstraint("(status = 'draft') = (number IS NULL)", name="number"),
         CheckConstraint("(status = 'draft') = (finalized_at IS NULL)", name="finalized_at"),
         CheckConstraint("(status = 'paid') = (paid_at IS NOT NULL)", name="paid_at"),
@@ -132,8 +139,13 @@ class Invoice(Tenant, Base):
     period_to: Mapped[date]
     time_zone: Mapped[str]
     currency: Mapped[Currency]
+    discount_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     subtotal_minor: Mapped[int]
+    tax_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    total_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     collection_minor: Mapped[int] = mapped_column(default=0)
+    balance_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    due_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     platform_fee_minor: Mapped[int] = mapped_column(default=0)
     net_minor: Mapped[int] = mapped_column(default=0)
     settlement_currency: Mapped[Currency]
@@ -170,13 +182,36 @@ class Invoice(Tenant, Base):
     void_reason: Mapped[str | None]
 
     @property
+    def discount(self) -> Money:
+        return Money(self.discount_minor, self.currency)
+
+    @property
     def subtotal(self) -> Money:
+        """The lines after coupons, without tax."""
         return Money(self.subtotal_minor, self.currency)
 
     @property
+    def tax(self) -> Money:
+        return Money(self.tax_minor, self.currency)
+
+    @property
+    def total(self) -> Money:
+        return Money(self.total_minor, self.currency)
+
+    @property
     def collection(self) -> Money:
-        """What the customer pays, in CNY."""
+        """The total in CNY."""
         return Money(self.collection_minor, Currency.CNY)
+
+    @property
+    def balance_used(self) -> Money:
+        """What the customer's balance paid of the collection, in CNY."""
+        return Money(self.balance_minor, Currency.CNY)
+
+    @property
+    def due(self) -> Money:
+        """What is left to be paid through a channel, in CNY."""
+        return Money(self.due_minor, Currency.CNY)
 
     @property
     def platform_fee(self) -> Money:
@@ -184,7 +219,7 @@ class Invoice(Tenant, Base):
 
     @property
     def net(self) -> Money:
-        """What is left of the collection after the platform's fee, in CNY."""
+        """What is left of the amount due after the platform's fee, in CNY."""
         return Money(self.net_minor, Currency.CNY)
 
     @property
@@ -207,6 +242,9 @@ class LineKind(StrEnum):
 
 class InvoiceLine(Tenant, Base):
     """One part of one metric's price; `tiers` shows which tier took how much, in minor units.
+
+    `amount_minor` is what it was rated at. `discount_minor` is its share of the coupons; of the
+    rest, `tax_minor` is a part if the tax is inclusive, and else comes on top of it.
 
     `part` says which: `{}` the default price, `{"filter": 0}` the first filter of the price,
     `{"group": {"region": "cn"}}` one of its groups. `period_from` and `period_to`, exclusive, are
@@ -237,6 +275,10 @@ class InvoiceLine(Tenant, Base):
     quantity: Mapped[Decimal]
     events: Mapped[int]
     amount_minor: Mapped[int]
+    discount_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    tax_percent: Mapped[Decimal | None] = mapped_column(Numeric(9, 4))
+    tax_is_inclusive: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    tax_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     is_priced: Mapped[bool]
     tiers: Mapped[list[Any]]
 

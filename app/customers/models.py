@@ -55,11 +55,18 @@ CONTRACT = Machine(
 
 
 class Customer(Tenant, Base):
-    """The merchant's own end-customer, under the merchant's own `external_id`."""
+    """The merchant's own end-customer, under the merchant's own `external_id`.
+
+    `tax_rate_id` is the tax of all it buys, null for that of each product; an exempt one pays none.
+    """
 
     __tablename__ = "customers"
     __table_args__ = (
         UniqueConstraint("merchant_id", "external_id"),
+        ForeignKeyConstraint(
+            ["merchant_id", "tax_rate_id"], ["tax_rates.merchant_id", "tax_rates.id"]
+        ),
+        CheckConstraint("NOT is_tax_exempt OR tax_rate_id IS NULL", name="tax"),
         one_of("status", CustomerStatus),
         {"info": {"scale": "tenant"}},
     )
@@ -69,6 +76,8 @@ class Customer(Tenant, Base):
     name: Mapped[str]
     email: Mapped[str] = mapped_column(default="")
     language: Mapped[str] = mapped_column(default="zh_Hans_CN")
+    tax_rate_id: Mapped[int | None]
+    is_tax_exempt: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     status: Mapped[CustomerStatus] = mapped_column(default=CustomerStatus.ACTIVE)
     created_at: Mapped[datetime]
 

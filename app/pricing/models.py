@@ -1,15 +1,26 @@
 """What is sold and for how much: products, metrics, rate cards and their immutable versions."""
 
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    Numeric,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Tenant, one_of
 from app.core.ids import new_id
+from app.core.money import Currency, Money
 from app.core.states import Machine
+from app.pricing.discounts import AmountOff, Duration, PercentOff, Reduction
+from app.pricing.limits import Limits
 
 
 class CatalogStatus(StrEnum):
@@ -54,9 +65,14 @@ class Aggregation(StrEnum):
 
 
 class Product(Tenant, Base):
+    """What a bill names. `tax_rate_id` is the tax it is under, null for the merchant's default."""
+
     __tablename__ = "products"
     __table_args__ = (
         UniqueConstraint("merchant_id", "code"),
+        ForeignKeyConstraint(
+            ["merchant_id", "tax_rate_id"], ["tax_rates.merchant_id", "tax_rates.id"]
+        ),
         one_of("status", CatalogStatus),
         {"info": {"scale": "tenant"}},
     )
@@ -65,6 +81,7 @@ class Product(Tenant, Base):
     code: Mapped[str]
     name: Mapped[str]
     description: Mapped[str] = mapped_column(default="")
+    tax_rate_id: Mapped[int | None]
     status: Mapped[CatalogStatus] = mapped_column(default=CatalogStatus.ACTIVE)
     created_at: Mapped[datetime]
 
@@ -166,3 +183,109 @@ class RateCardDraft(Tenant, Base):
     based_on: Mapped[int]
     updated_at: Mapped[datetime]
     updated_by: Mapped[str]
+
+
+class TaxRate(Tenant, Base):
+    """A tax that invoices show: its percent never changes, so that a rate is what it always was.
+
+    With an inclusive one, prices hold the tax already. At most one rate is the default, which is
+    what products and customers without a rate of their own are under.
+    """
+
+    __tablename__ = "tax_rates"
+    __table_args__ = (
+        UniqueConstraint("merchant_id", "code"),
+        CheckConstraint("percent BETWEEN 0 AND 100", name="percent"),
+        CheckConstraint("NOT is_default OR status = 'active'", name="is_default"),
+        one_of("status", CatalogStatus),
+        Index(
+            "uq_tax_rates_default",
+            "merchant_id",
+            unique=True,
+            postgresql_where=text("is_default"),
+        ),
+        {"info": {"scale": "tenant"}},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, default=new_id)
+    code: Mapped[str]
+    name: Mapped[str]
+    percent: Mapped[Decimal] = mapped_column(Numeric(9, 4))
+    is_inclusive: Mapped[bool]
+    is_default: Mapped[bool] = mapped_column(default=False)
+    status: Mapped[CatalogStatus] = mapped_column(default=CatalogStatus.ACTIVE)
+    created_at: Mapped[datetime]
+
+
+class Coupon(Tenant, Base):
+    """What takes something off invoices: `percent`, or `amount_minor` of `currency`, never both.
+
+    What it gives never changes. It covers the lines of the products and metrics it names, all
+    when it names none. It is redeemed once by each contract that uses it, for as long as its
+    duration says; `redeem_by` is the merchant's last day to attach it to one.
+    """
+
+    __tablename__ = "coupons"
+    __table_args__ = (
+        UniqueConstraint("merchant_id", "code"),
+        CheckConstraint("num_nonnulls(percent, amount_minor) = 1", name="reduction"),
+        CheckConstraint("percent > 0 AND percent <= 100", name="percent"),
+        CheckConstraint("amount_minor > 0", name="amount"),
+        CheckConstraint("minimum_minor > 0", name="minimum"),
+        CheckConstraint(
+            "(currency IS NULL) = (num_nonnulls(amount_minor, minimum_minor) = 0)", name="currency"
+        ),
+        CheckConstraint("(duration = 'repeating') = (months IS NOT NULL)", name="months"),
+        CheckConstraint("max_redemptions > 0 AND max_per_customer > 0", name="limits"),
+        one_of("duration", Duration),
+        one_of("status", CatalogStatus),
+        {"info": {"scale": "tenant"}},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, default=new_id)
+    code: Mapped[str]
+    name: Mapped[str]
+    percent: Mapped[Decimal | None] = mapped_column(Numeric(5, 2))
+    amount_minor: Mapped[int | None]
+    currency: Mapped[Currency | None]
+    minimum_minor: Mapped[int | None]
+    duration: Mapped[Duration]
+    months: Mapped[int | None]
+    product_codes: Mapped[list[str]]
+    metric_codes: Mapped[list[str]]
+    redeem_by: Mapped[date | None]
+    max_redemptions: Mapped[int | None]
+    max_per_customer: Mapped[int | None]
+    is_for_new_customers: Mapped[bool]
+    status: Mapped[CatalogStatus] = mapped_column(default=CatalogStatus.ACTIVE)
+    created_at: Mapped[datetime]
+
+    @property
+    def reduction(self) -> Reduction:
+        if self.percent is not None:
+            return PercentOff(self.percent)
+        return AmountOff(self._money(self.amount_minor))
+
+    @property
+    def minimum(self) -> Money | None:
+        """What the lines of an invoice come to at least for the coupon to apply."""
+        return None if self.minimum_minor is None else self._money(self.minimum_minor)
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            redeem_by=self.redeem_by,
+            max_redemptions=self.max_redemptions,
+            max_per_customer=self.max_per_customer,
+            is_for_new_customers=self.is_for_new_customers,
+        )
+
+    def covers(self, product_code: str, metric_code: str) -> bool:
+        """Tell whether it applies to a line; one without metric has the empty code."""
+        is_product = not self.product_codes or product_code in self.product_codes
+        return is_product and (not self.metric_codes or metric_code in self.metric_codes)
+
+    def _money(self, minor: int | None) -> Money:
+        if minor is None or self.currency is None:
+            raise ValueError(f"coupon {self.code} has no such amount")
+        return Money(minor, self.currency)

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from migrations.guards import tenant
+from migrations.guards import tenant, without_guard
 
 revision: str = '0003'
 down_revision: str | None = '0002'
@@ -290,12 +290,3 @@ def close_the_tables() -> None:
         tenant(table, grants="SELECT, INSERT")
     # Voiding an event takes it out of its roll-up, which may leave nothing.
     op.execute("GRANT DELETE ON usage_rollups TO bm_app, bm_worker")
-
-
-def without_guard(table: str, statement: str, *read: str) -> None:
-    """Change rows of all merchants, as the owner, whom forced row security stops as well."""
-    for name in (table, *read):
-        op.execute(f"ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY")
-    op.execute(statement)
-    for name in (table, *read):
-        op.execute(f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY")

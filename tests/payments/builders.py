@@ -50,6 +50,7 @@ def issue(session: Session, **columns: Any) -> Invoice:
         "time_zone": "Asia/Shanghai",
         "currency": Currency.USD,
         "subtotal_minor": 12_641,
+        "total_minor": 12_641,
         "collection_minor": COLLECTED.minor,
         "platform_fee_minor": 2_716,
         "net_minor": 87_817,
@@ -71,7 +72,9 @@ def issue(session: Session, **columns: Any) -> Invoice:
         "finalized_at": NOON,
         "due_at": NOON + timedelta(days=30),
     }
-    invoice = Invoice(merchant_id=merchant_of(session), **values | columns)
+    values |= columns
+    values.setdefault("due_minor", values["collection_minor"])
+    invoice = Invoice(merchant_id=merchant_of(session), **values)
     session.add(invoice)
     session.flush()  # the orders' foreign key needs this row
     posting.post(session, journals.invoice_finalized(invoice.id, invoice.collection), now=NOON)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, create_engine, pool
 
 from app.audit import models as audit
 from app.billing import coupon_models as coupons
+from app.billing import credit_models as credit
 from app.billing import fapiao_models as fapiao
 from app.billing import models as billing
 from app.billing import replay_models as replays
@@ -45,6 +46,7 @@ MODELS = (
     metering,
     billing,
     coupons,
+    credit,
     fapiao,
     replays,
     payments,

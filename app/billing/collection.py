@@ -71,7 +71,13 @@ def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> N
         raise InvoiceNotOpen(f"an invoice that is {invoice.status} can not be voided")
     invoice.status = INVOICE.after(invoice.status, InvoiceEvent.VOID)
     invoice.voided_at, invoice.void_reason = now, reason
-    posting.post(session, journals.invoice_voided(invoice.id, invoice.collection), now=now)
+    journal = journals.invoice_voided(
+        invoice.id,
+        invoice.customer_id,
+        due=invoice.collection,
+        returned=Money.zero(Currency.CNY),
+    )
+    posting.post(session, journal, now=now)
     _emit(session, EventType.INVOICE_VOIDED, invoice, now=now)
 
 
@@ -87,7 +93,7 @@ def payload(invoice: Invoice, customer: Customer, lines: Sequence[InvoiceLine]) 
         "status": invoice.status.value,
         "customerId": ids.show(Prefix.CUSTOMER, customer.id),
         "customerExternalId": customer.external_id,
-        "contractId": ids.show(Prefix.CONTRACT, invoice.contract_id),
+        "contractId": _shown(Prefix.CONTRACT, invoice.contract_id),
         "periodFrom": invoice.period_from.isoformat(),
         "periodTo": invoice.period_to.isoformat(),
         "subtotal": _amount(invoice.subtotal),
@@ -155,6 +161,10 @@ def _line(line: InvoiceLine, currency: Currency) -> dict[str, Any]:
         "quantity": plain(line.quantity),
         "amount": _amount(Money(line.amount_minor, currency)),
     }
+
+
+def _shown(prefix: Prefix, row_id: int | None) -> str | None:
+    return None if row_id is None else ids.show(prefix, row_id)
 
 
 def _amount(money: Money) -> dict[str, Any]:

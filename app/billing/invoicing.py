@@ -9,12 +9,11 @@ from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.billing import bills, collection, queries
+from app.billing import bills, collection, numbers, queries
 from app.billing.bills import Bill
 from app.billing.models import (
     INVOICE,
     Invoice,
-    InvoiceCounter,
     InvoiceEvent,
     InvoiceKind,
     InvoiceLine,
@@ -99,7 +98,7 @@ def finalize(session: Session, invoice_id: int, *, rates: RateSource, now: datet
     nothing. Raises NotFound, LineTooLarge and NoRate.
     """
     merchant = clocks.lock_merchant(session)
-    contract = _lock_contract(session, queries.get_invoice(session, invoice_id).contract_id)
+    contract = _lock_contract_of(session, queries.get_invoice(session, invoice_id))
     invoice = collection.lock_invoice(session, invoice_id)
     if INVOICE.is_repeat(invoice.status, InvoiceEvent.FINALIZE):
         return Outcome.REPEATED
@@ -107,18 +106,23 @@ def finalize(session: Session, invoice_id: int, *, rates: RateSource, now: datet
     bill = bills.bill_of(session, contract, invoice)
     locked = quote(session, bill.subtotal, rates=rates, now=now)
     stragglers_from = _stragglers_from(session, invoice)
-    number = _next_number(session, merchant, now=now)
+    number = numbers.next_invoice_number(session, merchant, now=now)
     _lock(invoice, locked)
     invoice.status = INVOICE.after(invoice.status, InvoiceEvent.FINALIZE)
     invoice.number, invoice.finalized_at, invoice.due_at = number, now, now + PAYMENT_TERM
     merchant.first_invoice_at = merchant.first_invoice_at or now
     _write_lines(session, invoice, bill)
-    _note_billed(contract, invoice)
-    contract.late_from = min(filter(None, (bill.late_from, stragglers_from)), default=None)
+    if contract is not None:
+        _note_billed(contract, invoice)
+        contract.late_from = min(filter(None, (bill.late_from, stragglers_from)), default=None)
     if not invoice.collection:
         collection.mark_paid(session, invoice, now=now)
         return Outcome.FINALIZED
-    posting.post(session, journals.invoice_finalized(invoice.id, invoice.collection), now=now)
+    posting.post(
+        session,
+        journals.invoice_finalized(invoice.id, invoice.collection, due=invoice.collection),
+        now=now,
+    )
     collection.announce(session, invoice, now=now)
     return Outcome.FINALIZED
 
@@ -126,6 +130,12 @@ def finalize(session: Session, invoice_id: int, *, rates: RateSource, now: datet
 def _lock_contract(session: Session, contract_id: int) -> Contract:
     """Lock the contract: who stores usage of a period that was drafted locks it too."""
     return db.get_locked(session, Contract, contract_id, noun="contract")
+
+
+def _lock_contract_of(session: Session, invoice: Invoice) -> Contract | None:
+    if invoice.contract_id is None:
+        return None
+    return _lock_contract(session, invoice.contract_id)
 
 
 def _collecting(session: Session, contract: Contract, *, now: datetime) -> Period | None:
@@ -199,7 +209,7 @@ def _insert_draft(session: Session, values: dict[str, Any]) -> Invoice | None:
         insert(Invoice)
         .values(values)
         .on_conflict_do_nothing(
-            index_elements=["merchant_id", "contract_id", "period_start_at", "kind"]
+            index_elements=["merchant_id", "contract_id", "period_start_at", "kind", "issue"]
         )
         .returning(Invoice)
     )
@@ -251,17 +261,3 @@ def _lock(invoice: Invoice, locked: Quote) -> None:
     invoice.settlement_currency = amounts.settlement.currency
     invoice.fee_bps, invoice.fee_fixed_minor = terms.fee_bps, terms.fee_fixed_minor
     invoice.fx = locked.fx
-
-
-def _next_number(session: Session, merchant: Merchant, *, now: datetime) -> str:
-    """Take the next number of the merchant's calendar year; a rollback gives it back."""
-    year = str(local_date(now, ZoneInfo(merchant.time_zone)).year)
-    last = session.scalars(
-        insert(InvoiceCounter)
-        .values(merchant_id=merchant.merchant_id, series=year, last=1)
-        .on_conflict_do_update(
-            index_elements=["merchant_id", "series"], set_={"last": InvoiceCounter.last + 1}
-        )
-        .returning(InvoiceCounter.last)
-    ).one()
-    return f"{merchant.invoice_prefix}-{year}-{last:06d}"

@@ -86,6 +86,7 @@ def _invoices_since(session: Session, contract: Contract, day: date) -> Sequence
             Invoice.contract_id == contract.id,
             Invoice.kind == InvoiceKind.USAGE,
             Invoice.status != InvoiceStatus.DRAFT,
+            Invoice.reissue_of_id.is_(None),
             Invoice.period_to > day,
         )
         .order_by(Invoice.period_start_at)
@@ -110,6 +111,7 @@ def _billed(
         .where(
             Invoice.contract_id == contract.id,
             Invoice.status != InvoiceStatus.DRAFT,
+            Invoice.reissue_of_id.is_(None),  # it has the lines of the one it replaces
             InvoiceLine.period_from.in_([invoice.period_from for invoice in invoices]),
         )
         .order_by(Invoice.period_start_at, InvoiceLine.position)

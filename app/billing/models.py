@@ -12,9 +12,11 @@ from sqlalchemy import (
     Identity,
     Index,
     Numeric,
+    SmallInteger,
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, composite, mapped_column
 
 from app.core.db import Base, Tenant, one_of
@@ -26,6 +28,7 @@ from app.core.states import Machine
 class InvoiceKind(StrEnum):
     USAGE = "usage"
     LATE = "late"  # usage that came late, of a contract that has no next invoice
+    ONE_OFF = "one_off"  # made by hand, of no contract
 
 
 class InvoiceStatus(StrEnum):
@@ -33,12 +36,18 @@ class InvoiceStatus(StrEnum):
     OPEN = "open"
     PAID = "paid"
     VOID = "void"
+    UNCOLLECTIBLE = "uncollectible"  # given up; it may still be paid
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
 
 
 class InvoiceEvent(StrEnum):
     FINALIZE = "finalize"
     PAY = "pay"
     VOID = "void"
+    GIVE_UP = "give_up"
+    REFUND_PART = "refund_part"
+    REFUND_ALL = "refund_all"
 
 
 INVOICE = Machine(
@@ -47,17 +56,34 @@ INVOICE = Machine(
         (InvoiceStatus.DRAFT, InvoiceEvent.FINALIZE): InvoiceStatus.OPEN,
         (InvoiceStatus.OPEN, InvoiceEvent.PAY): InvoiceStatus.PAID,
         (InvoiceStatus.OPEN, InvoiceEvent.VOID): InvoiceStatus.VOID,
+        (InvoiceStatus.OPEN, InvoiceEvent.GIVE_UP): InvoiceStatus.UNCOLLECTIBLE,
+        (InvoiceStatus.UNCOLLECTIBLE, InvoiceEvent.PAY): InvoiceStatus.PAID,
+        (InvoiceStatus.UNCOLLECTIBLE, InvoiceEvent.VOID): InvoiceStatus.VOID,
+        (InvoiceStatus.PAID, InvoiceEvent.REFUND_PART): InvoiceStatus.PARTIALLY_REFUNDED,
+        (InvoiceStatus.PAID, InvoiceEvent.REFUND_ALL): InvoiceStatus.REFUNDED,
+        (
+            InvoiceStatus.PARTIALLY_REFUNDED,
+            InvoiceEvent.REFUND_PART,
+        ): InvoiceStatus.PARTIALLY_REFUNDED,
+        (InvoiceStatus.PARTIALLY_REFUNDED, InvoiceEvent.REFUND_ALL): InvoiceStatus.REFUNDED,
     },
     repeats=frozenset(
         {
-            (InvoiceStatus.OPEN, InvoiceEvent.FINALIZE),
-            (InvoiceStatus.PAID, InvoiceEvent.FINALIZE),
-            (InvoiceStatus.VOID, InvoiceEvent.FINALIZE),
+            *(
+                (status, InvoiceEvent.FINALIZE)
+                for status in InvoiceStatus
+                if status is not InvoiceStatus.DRAFT
+            ),
             (InvoiceStatus.PAID, InvoiceEvent.PAY),
             (InvoiceStatus.VOID, InvoiceEvent.VOID),
+            (InvoiceStatus.UNCOLLECTIBLE, InvoiceEvent.GIVE_UP),
         }
     ),
 )
+"""Only a draft changes; one made by hand may also be thrown away, and then its row is gone."""
+
+WAS_PAID = (InvoiceStatus.PAID, InvoiceStatus.PARTIALLY_REFUNDED, InvoiceStatus.REFUNDED)
+"""The statuses of an invoice that was paid, whatever went back since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +100,7 @@ class FxSnapshot:
 
 
 class Invoice(Tenant, Base):
-    """One bill. From finalisation on, all but its status is frozen.
+    """One bill. From finalisation on only its status changes, and what credit notes lower.
 
     In the pricing `currency`: `discount_minor` is what coupons took off the lines,
     `subtotal_minor` the lines after them and without tax, `total_minor` with it. In CNY:
@@ -84,13 +110,26 @@ class Invoice(Tenant, Base):
 
     A draft has the lines and the subtotal of the usage so far; what finalisation locks is zero
     until then, and `fx` is None. `finalize_at` is when that is due: after the grace, or at the
-    next attempt.
+    next attempt. One made by hand has neither that nor a contract and its prices.
+
+    `credited_minor` is what credit notes gave of the collection so far, `refunded_minor` what of
+    the money went back. Issued anew with the rates of a later day, an invoice has the next
+    `issue`, and names the one it replaces.
     """
 
     __tablename__ = "invoices"
     __table_args__ = (
         UniqueConstraint(
-            "merchant_id", "contract_id", "period_start_at", "kind", name="uq_invoices_period"
+            "merchant_id",
+            "contract_id",
+            "period_start_at",
+            "kind",
+            "issue",
+            name="uq_invoices_period",
+        ),
+        UniqueConstraint("merchant_id", "reissue_of_id"),
+        ForeignKeyConstraint(
+            ["merchant_id", "reissue_of_id"], ["invoices.merchant_id", "invoices.id"]
         ),
         UniqueConstraint("merchant_id", "number"),
         ForeignKeyConstraint(
@@ -106,8 +145,23 @@ class Invoice(Tenant, Base):
         CheckConstraint("balance_minor BETWEEN 0 AND collection_minor", name="balance"),
         CheckConstraint("(status = 'draft') = (number IS NULL)", name="number"),
         CheckConstraint("(status = 'draft') = (finalized_at IS NULL)", name="finalized_at"),
-        CheckConstraint("(status = 'paid') = (paid_at IS NOT NULL)", name="paid_at"),
+        CheckConstraint(
+            "(status IN ('paid', 'partially_refunded', 'refunded')) = (paid_at IS NOT NULL)",
+            name="paid_at",
+        ),
         CheckConstraint("(status = 'void') = (voided_at IS NOT NULL)", name="voided_at"),
+        CheckConstraint(
+            "status <> 'uncollectible' OR uncollectible_at IS NOT NULL", name="uncollectible_at"
+        ),
+        CheckConstraint("(kind = 'one_off') = (contract_id IS NULL)", name="contract_id"),
+        CheckConstraint("(kind = 'one_off') = (finalize_at IS NULL)", name="finalize_at"),
+        CheckConstraint(
+            "num_nulls(rate_card_version_id, rate_card, rate_card_sha256) "
+            "= CASE kind WHEN 'one_off' THEN 3 ELSE 0 END",
+            name="rate_card",
+        ),
+        CheckConstraint("(issue = 1) = (reissue_of_id IS NULL)", name="issue"),
+        CheckConstraint("credited_minor BETWEEN 0 AND collection_minor", name="credited_minor"),
         CheckConstraint(
             "num_nulls(fx_publisher, fx_published_at, fx_spread_bps, fx_pricing_midpoint, "
             "fx_pricing_rate, fx_settlement_midpoint, fx_settlement_rate) "
@@ -124,6 +178,12 @@ class Invoice(Tenant, Base):
             "finalize_at",
             postgresql_where=text("status = 'draft'"),
         ),
+        Index(
+            "ix_invoices_due_at",
+            "merchant_id",
+            "due_at",
+            postgresql_where=text("status = 'open'"),
+        ),
         {"info": {"scale": "tenant"}},
     )
 
@@ -132,7 +192,7 @@ class Invoice(Tenant, Base):
     status: Mapped[InvoiceStatus]
     number: Mapped[str | None]
     customer_id: Mapped[int]
-    contract_id: Mapped[int]
+    contract_id: Mapped[int | None]
     period_start_at: Mapped[datetime]
     period_end_at: Mapped[datetime]
     period_from: Mapped[date]
@@ -168,18 +228,24 @@ class Invoice(Tenant, Base):
         "fx_settlement_midpoint",
         "fx_settlement_rate",
     )
-    rate_card_version_id: Mapped[int]
-    rate_card: Mapped[dict[str, Any]]
-    rate_card_sha256: Mapped[str]
+    rate_card_version_id: Mapped[int | None]
+    rate_card: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    rate_card_sha256: Mapped[str | None]
     link_secret: Mapped[str]
     created_at: Mapped[datetime]
     drafted_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    finalize_at: Mapped[datetime]
+    finalize_at: Mapped[datetime | None]
     finalized_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
     paid_at: Mapped[datetime | None]
     voided_at: Mapped[datetime | None]
     void_reason: Mapped[str | None]
+    uncollectible_at: Mapped[datetime | None]
+    credited_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    refunded_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    issue: Mapped[int] = mapped_column(SmallInteger(), default=1, server_default=text("1"))
+    reissue_of_id: Mapped[int | None]
+    note: Mapped[str] = mapped_column(default="", server_default="")
 
     @property
     def discount(self) -> Money:
@@ -214,6 +280,11 @@ class Invoice(Tenant, Base):
         return Money(self.due_minor, Currency.CNY)
 
     @property
+    def credited(self) -> Money:
+        """What credit notes gave of the collection so far, in CNY."""
+        return Money(self.credited_minor, Currency.CNY)
+
+    @property
     def platform_fee(self) -> Money:
         return Money(self.platform_fee_minor, Currency.CNY)
 
@@ -238,6 +309,7 @@ class LineKind(StrEnum):
     USAGE = "usage"
     LATE = "late"  # what usage of an earlier period adds to what was billed for it
     COMMITMENT = "commitment"  # what is missing to the committed minimum
+    ITEM = "item"  # written by hand
 
 
 class InvoiceLine(Tenant, Base):
@@ -249,7 +321,7 @@ class InvoiceLine(Tenant, Base):
     `part` says which: `{}` the default price, `{"filter": 0}` the first filter of the price,
     `{"group": {"region": "cn"}}` one of its groups. `period_from` and `period_to`, exclusive, are
     the days whose usage it is about. Usage without a price is a line of zero that `is_priced`
-    tells apart: the bucket `unpriced`. A commitment has no metric.
+    tells apart: the bucket `unpriced`. A commitment has no metric, nor has an item.
     """
 
     __tablename__ = "invoice_lines"
@@ -258,7 +330,7 @@ class InvoiceLine(Tenant, Base):
             ["merchant_id", "invoice_id"], ["invoices.merchant_id", "invoices.id"]
         ),
         one_of("kind", LineKind),
-        CheckConstraint("(kind = 'commitment') = (metric_id IS NULL)", name="metric_id"),
+        CheckConstraint("(kind IN ('commitment', 'item')) = (metric_id IS NULL)", name="metric_id"),
         {"info": {"scale": "tenant"}},
     )
 

@@ -62,7 +62,7 @@ def scope_of(contract: Contract, period: Period, terms: Terms, *, zone: ZoneInfo
 def scope_of_invoice(contract: Contract, invoice: Invoice) -> Scope:
     """Return what an invoice of usage is about: at its own copy of the prices, in its own zone."""
     period = Period(invoice.period_start_at, invoice.period_end_at)
-    terms = read_terms(invoice.rate_card, invoice.currency)
+    terms = read_terms(invoice.rate_card or {}, invoice.currency)
     return scope_of(contract, period, terms, zone=ZoneInfo(invoice.time_zone))
 
 

@@ -16,7 +16,7 @@ from app.ledger.models import Book
 
 
 class Account(StrEnum):
-    """The accounts by name. Those of a channel carry its name behind a slash."""
+    """The accounts by name. Behind a slash: the channel, or the customer whose balance it is."""
 
     RECEIVABLE = "receivable"
     MERCHANT_UNCOLLECTED = "merchant_uncollected"
@@ -27,6 +27,8 @@ class Account(StrEnum):
     UNALLOCATED_PAYMENTS = "unallocated_payments"
     SALES_CLEARING = "sales_clearing"
     REVENUE = "revenue"
+    BAD_DEBT = "bad_debt"
+    CUSTOMER_BALANCE = "customer_balance"
 
 
 class Kind(StrEnum):
@@ -37,6 +39,11 @@ class Kind(StrEnum):
     PLATFORM_FEE = "platform_fee"  # T3
     FX_CONVERSION = "fx_conversion"  # T4
     INVOICE_VOIDED = "invoice_voided"  # V1
+    INVOICE_UNCOLLECTIBLE = "invoice_uncollectible"  # V2
+    INVOICE_RECOVERED = "invoice_recovered"  # V3
+    CREDIT_NOTE_ISSUED = "credit_note_issued"  # N1
+    BALANCE_USED = "balance_used"  # N2
+    BALANCE_ADJUSTED = "balance_adjusted"  # N3
     PAYMENT_UNALLOCATED = "payment_unallocated"  # U1
 
 
@@ -74,32 +81,90 @@ def sums(legs: Iterable[Leg]) -> dict[tuple[Book, Currency], int]:
     return dict(totals)
 
 
-def invoice_finalized(invoice_id: int, amount: Money) -> Journal:
-    """T1: the customer owes `amount`, and the merchant has earned it but not received it."""
+def invoice_finalized(invoice_id: int, collection: Money, *, due: Money) -> Journal:
+    """T1: the merchant has earned `collection`, and the customer owes `due` of it.
+
+    What is not due the customer's balance pays: see `balance_used`.
+    """
     return _journal(
         Kind.INVOICE_FINALIZED,
         invoice_id,
         [
-            *_move(
-                Book.PLATFORM, amount, debit=Account.RECEIVABLE, credit=Account.MERCHANT_UNCOLLECTED
-            ),
-            *_move(Book.REVENUE, amount, debit=Account.SALES_CLEARING, credit=Account.REVENUE),
+            *_owed(due),
+            *_move(Book.REVENUE, collection, debit=Account.SALES_CLEARING, credit=Account.REVENUE),
         ],
     )
 
 
-def invoice_voided(invoice_id: int, amount: Money) -> Journal:
-    """V1: an open invoice is void; T1 the other way round."""
+def invoice_voided(invoice_id: int, customer_id: int, *, due: Money, returned: Money) -> Journal:
+    """V1: an open invoice is void; what is left of T1 the other way round.
+
+    `returned` is what the customer's balance had paid of it, and gets back.
+    """
     return _journal(
         Kind.INVOICE_VOIDED,
         invoice_id,
         [
-            *_move(
-                Book.PLATFORM, amount, debit=Account.MERCHANT_UNCOLLECTED, credit=Account.RECEIVABLE
-            ),
-            *_move(Book.REVENUE, amount, debit=Account.REVENUE, credit=Account.SALES_CLEARING),
+            *_owed(-due),
+            *_move(Book.REVENUE, due, debit=Account.REVENUE, credit=Account.SALES_CLEARING),
+            *_to_balance(customer_id, returned),
         ],
     )
+
+
+def invoice_uncollectible(invoice_id: int, due: Money) -> Journal:
+    """V2: nobody expects `due` any more; what was earned is a loss now."""
+    return _journal(
+        Kind.INVOICE_UNCOLLECTIBLE,
+        invoice_id,
+        [
+            *_owed(-due),
+            *_move(Book.REVENUE, due, debit=Account.BAD_DEBT, credit=Account.SALES_CLEARING),
+        ],
+    )
+
+
+def invoice_recovered(invoice_id: int, due: Money) -> Journal:
+    """V3: what was given up is owed again, because it is paid or billed anew; V2 the other way."""
+    return _journal(
+        Kind.INVOICE_RECOVERED,
+        invoice_id,
+        [
+            *_owed(due),
+            *_move(Book.REVENUE, due, debit=Account.SALES_CLEARING, credit=Account.BAD_DEBT),
+        ],
+    )
+
+
+def credit_note_issued(
+    credit_note_id: int, invoice_id: int, customer_id: int, *, off_due: Money, to_balance: Money
+) -> Journal:
+    """N1: a correction lowers what is due, by `off_due`, and fills the customer's balance."""
+    legs = [
+        *_owed(-off_due),
+        *_move(Book.REVENUE, off_due, debit=Account.REVENUE, credit=Account.SALES_CLEARING),
+        *_to_balance(customer_id, to_balance),
+    ]
+    reference = show(Prefix.CREDIT_NOTE, credit_note_id)
+    return Journal(Kind.CREDIT_NOTE_ISSUED, reference, legs, invoice_id)
+
+
+def balance_used(invoice_id: int, customer_id: int, amount: Money) -> Journal:
+    """N2: the customer's balance pays a part of an invoice."""
+    balance = customer_balance(customer_id)
+    legs = _move(Book.REVENUE, amount, debit=balance, credit=Account.SALES_CLEARING)
+    return _journal(Kind.BALANCE_USED, invoice_id, legs)
+
+
+def balance_adjusted(entry_id: int, customer_id: int, amount: Money) -> Journal:
+    """N3: the merchant gives the customer `amount`, or below zero takes it back."""
+    reference = show(Prefix.BALANCE_ENTRY, entry_id)
+    return Journal(Kind.BALANCE_ADJUSTED, reference, _to_balance(customer_id, amount))
+
+
+def customer_balance(customer_id: int) -> str:
+    """Return the name of the account of one customer's balance."""
+    return f"{Account.CUSTOMER_BALANCE}/{show(Prefix.CUSTOMER, customer_id)}"
 
 
 def payment_captured(invoice_id: int, channel: str, amount: Money) -> Journal:
@@ -157,6 +222,16 @@ def payment_unallocated(reference: str, channel: str, *, amount: Money, invoice_
 
 def _journal(kind: Kind, invoice_id: int, legs: Sequence[Leg]) -> Journal:
     return Journal(kind, show(Prefix.INVOICE, invoice_id), legs, invoice_id)
+
+
+def _owed(due: Money) -> list[Leg]:
+    """Return the legs by which the customer owes `due`, and the merchant is owed it once paid."""
+    return _move(Book.PLATFORM, due, debit=Account.RECEIVABLE, credit=Account.MERCHANT_UNCOLLECTED)
+
+
+def _to_balance(customer_id: int, amount: Money) -> list[Leg]:
+    balance = customer_balance(customer_id)
+    return _move(Book.REVENUE, amount, debit=Account.REVENUE, credit=balance)
 
 
 def _move(book: Book, amount: Money, *, debit: str, credit: str) -> list[Leg]:

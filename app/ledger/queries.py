@@ -89,6 +89,20 @@ def balances(session: Session) -> list[Balance]:
     return [Balance(book, name, currency, int(total)) for book, name, currency, total in rows]
 
 
+def balance_of(session: Session, book: Book, account: str) -> int:
+    """Return what one account stands at in minor units, over all its currencies."""
+    total = session.scalar(
+        select(func.coalesce(func.sum(LedgerEntry.amount_minor), 0))
+        .join(
+            LedgerAccount,
+            (LedgerAccount.merchant_id == LedgerEntry.merchant_id)
+            & (LedgerAccount.id == LedgerEntry.account_id),
+        )
+        .where(LedgerAccount.book == book, LedgerAccount.name == account)
+    )
+    return int(total or 0)
+
+
 def unbalanced(session: Session) -> list[str]:
     """Return what is wrong with the merchant's books; empty is right.
 

@@ -80,17 +80,14 @@ def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
     """Return everything that the page of `invoice` shows."""
     orders = payments.list_of_invoice(session, invoice.id)
     found = ledger.list_transactions(session, invoice_id=invoice.id, limit=100)
-    version = catalogue.get_version(session, invoice.rate_card_version_id)
     link = hosted_link(invoice) if invoice.number else ""
     return {
         "invoice": invoice,
         "public_id": show(Prefix.INVOICE, invoice.id),
         "last_day": invoice.period_to - timedelta(1),
-        "contract_id": show(Prefix.CONTRACT, invoice.contract_id),
         "customer": customers.get_customer(session, invoice.customer_id),
         "customer_id": show(Prefix.CUSTOMER, invoice.customer_id),
-        "rate_card": catalogue.get_rate_card(session, version.rate_card_id),
-        "rate_card_version": version.number,
+        **_agreed(session, invoice),
         "lines": [_line(line, invoice) for line in queries.lines_of(session, invoice)],
         "is_late": invoice.kind is InvoiceKind.LATE,
         "workings": workings(invoice, invoice.fx) if invoice.fx else [],
@@ -103,6 +100,18 @@ def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
         "qr": draw_code(link) if link else None,
         "can_void": INVOICE.allows(invoice.status, InvoiceEvent.VOID),
         "paid_by": payments.find_paying(session, invoice.id),
+    }
+
+
+def _agreed(session: Session, invoice: Invoice) -> dict[str, Any]:
+    """Return the contract and its prices; an invoice made by hand has neither."""
+    if invoice.contract_id is None or invoice.rate_card_version_id is None:
+        return {"contract_id": None, "rate_card": None, "rate_card_version": None}
+    version = catalogue.get_version(session, invoice.rate_card_version_id)
+    return {
+        "contract_id": show(Prefix.CONTRACT, invoice.contract_id),
+        "rate_card": catalogue.get_rate_card(session, version.rate_card_id),
+        "rate_card_version": version.number,
     }
 
 

@@ -21,7 +21,7 @@ WORDS = [
     *("rate card, rate card version", "FX snapshot", "payment order", "channel"),
     *("channel callback", "webhook", "ledger transaction, entry", "outbox", "test clock"),
 ]
-INVOICE = 4711
+INVOICE, CUSTOMER = 4711, 42
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _MACHINE = re.compile(r"/(?:work|root|home|tmp|usr/local)/|\.\./shared|[Ss]eeds?/\d")
 
@@ -124,11 +124,11 @@ def test_the_roles_an_operator_makes_are_the_ones_the_product_makes(engine: Engi
 
 def test_the_ledger_guide_posts_what_the_journals_post() -> None:
     wanted = {
-        "T1": journals.invoice_finalized(INVOICE, cny(90_533)),
+        "T1": journals.invoice_finalized(INVOICE, cny(90_533), due=cny(90_533)),
         "T2": journals.payment_captured(INVOICE, "wechat", cny(90_533)),
         "T3": journals.platform_fee(INVOICE, cny(2_716)),
         "T4": journals.fx_conversion(INVOICE, net=cny(87_817), settlement=usd(12_262)),
-        "V1": journals.invoice_voided(INVOICE, cny(90_533)),
+        "V1": journals.invoice_voided(INVOICE, CUSTOMER, due=cny(90_533), returned=cny(0)),
         "U1": journals.payment_unallocated(
             "wechat:1", "wechat", amount=cny(90_533), invoice_id=INVOICE
         ),

@@ -19,13 +19,13 @@ from app.ledger.models import Book
 from tests.conftest import Databases
 from tests.make import NOON, cny, usd
 
-INVOICE = 4711
+INVOICE, CUSTOMER, CREDIT_NOTE, ENTRY = 4711, 42, 5, 6
 
 
 def post_paid_invoice(session: Session) -> None:
     """Post T1 to T4 of the worked example: 126.41 USD, 905.33 CNY, fee 27.16, 122.62 USD."""
     for journal in (
-        journals.invoice_finalized(INVOICE, cny(90_533)),
+        journals.invoice_finalized(INVOICE, cny(90_533), due=cny(90_533)),
         journals.payment_captured(INVOICE, "wechat", cny(90_533)),
         journals.platform_fee(INVOICE, cny(2_716)),
         journals.fx_conversion(INVOICE, net=cny(87_817), settlement=usd(12_262)),
@@ -61,14 +61,55 @@ def test_a_paid_invoice_leaves_the_balances_of_the_worked_example(session: Sessi
 
 
 def test_a_void_takes_back_all_that_finalising_posted(session: Session) -> None:
-    posting.post(session, journals.invoice_finalized(INVOICE, cny(500)), now=NOON)
-    posting.post(session, journals.invoice_voided(INVOICE, cny(500)), now=NOON)
+    posting.post(session, journals.invoice_finalized(INVOICE, cny(500), due=cny(500)), now=NOON)
+    posting.post(
+        session, journals.invoice_voided(INVOICE, CUSTOMER, due=cny(500), returned=cny(0)), now=NOON
+    )
 
     assert balances(session) == {}
 
 
+def test_the_balance_pays_its_part_and_gets_it_back_from_a_void(session: Session) -> None:
+    balance = f"R:customer_balance/{show(Prefix.CUSTOMER, CUSTOMER)} CNY"
+    note = journals.credit_note_issued(
+        CREDIT_NOTE, INVOICE, CUSTOMER, off_due=cny(0), to_balance=cny(300)
+    )
+    for journal in (
+        note,
+        journals.invoice_finalized(INVOICE, cny(1_000), due=cny(700)),
+        journals.balance_used(INVOICE, CUSTOMER, cny(300)),
+    ):
+        posting.post(session, journal, now=NOON)
+    assert balances(session) == {
+        "P:receivable CNY": 700,
+        "P:merchant_uncollected CNY": -700,
+        "R:sales_clearing CNY": 700,
+        "R:revenue CNY": -700,
+    }
+
+    posting.post(
+        session,
+        journals.invoice_voided(INVOICE, CUSTOMER, due=cny(700), returned=cny(300)),
+        now=NOON,
+    )
+
+    assert balances(session) == {balance: -300, "R:revenue CNY": 300}
+
+
+def test_a_loss_that_is_paid_after_all_is_none(session: Session) -> None:
+    posting.post(session, journals.invoice_finalized(INVOICE, cny(500), due=cny(500)), now=NOON)
+    owed = balances(session)
+
+    posting.post(session, journals.invoice_uncollectible(INVOICE, cny(500)), now=NOON)
+    lost = balances(session)
+    posting.post(session, journals.invoice_recovered(INVOICE, cny(500)), now=NOON)
+
+    assert lost == {"R:bad_debt CNY": 500, "R:revenue CNY": -500}
+    assert balances(session) == owed
+
+
 def test_the_same_event_posts_once(session: Session) -> None:
-    journal = journals.invoice_finalized(INVOICE, cny(500))
+    journal = journals.invoice_finalized(INVOICE, cny(500), due=cny(500))
 
     assert [posting.post(session, journal, now=NOON) for _ in range(3)] == [True, False, False]
     assert len(queries.list_transactions(session).rows) == 1
@@ -102,12 +143,19 @@ def test_a_journal_that_does_not_balance_can_not_be_made() -> None:
 @given(st.integers(1, 10**14), st.integers(0, 10**13), st.integers(1, 10**14))
 def test_every_template_balances(gross: int, fee: int, settled: int) -> None:
     made = [
-        journals.invoice_finalized(INVOICE, cny(gross)),
-        journals.invoice_voided(INVOICE, cny(gross)),
+        journals.invoice_finalized(INVOICE, cny(gross), due=cny(gross)),
+        journals.invoice_voided(INVOICE, CUSTOMER, due=cny(gross), returned=cny(0)),
         journals.payment_captured(INVOICE, "alipay", cny(gross)),
         journals.platform_fee(INVOICE, cny(fee)),
         journals.fx_conversion(INVOICE, net=cny(gross), settlement=usd(settled)),
         journals.payment_unallocated("po", "alipay", amount=cny(gross), invoice_id=INVOICE),
+        journals.invoice_uncollectible(INVOICE, cny(gross)),
+        journals.invoice_recovered(INVOICE, cny(gross)),
+        journals.credit_note_issued(
+            CREDIT_NOTE, INVOICE, CUSTOMER, off_due=cny(gross), to_balance=cny(fee)
+        ),
+        journals.balance_used(INVOICE, CUSTOMER, cny(gross)),
+        journals.balance_adjusted(ENTRY, CUSTOMER, cny(-gross)),
     ]
 
     assert {journal.kind for journal in made} == set(Kind)

@@ -77,7 +77,8 @@ def issue(session: Session, **columns: Any) -> Invoice:
     invoice = Invoice(merchant_id=merchant_of(session), **values)
     session.add(invoice)
     session.flush()  # the orders' foreign key needs this row
-    posting.post(session, journals.invoice_finalized(invoice.id, invoice.collection), now=NOON)
+    due = invoice.collection
+    posting.post(session, journals.invoice_finalized(invoice.id, due, due=due), now=NOON)
     return invoice
 
 

@@ -97,8 +97,8 @@ class InvoiceOut(Out):
     kind: InvoiceKind
     status: InvoiceStatus
     customer_id: str
-    contract_id: str
-    rate_card_version_id: str
+    contract_id: str | None
+    rate_card_version_id: str | None
     period_from: date
     period_to: date
     subtotal: Amount
@@ -271,8 +271,8 @@ def _fields(invoice: Invoice) -> dict[str, Any]:
         "kind": invoice.kind,
         "status": invoice.status,
         "customer_id": show(Prefix.CUSTOMER, invoice.customer_id),
-        "contract_id": show(Prefix.CONTRACT, invoice.contract_id),
-        "rate_card_version_id": show(Prefix.RATE_CARD_VERSION, invoice.rate_card_version_id),
+        "contract_id": _shown(Prefix.CONTRACT, invoice.contract_id),
+        "rate_card_version_id": _shown(Prefix.RATE_CARD_VERSION, invoice.rate_card_version_id),
         "period_from": invoice.period_from,
         "period_to": invoice.period_to,
         "subtotal": Amount.of(invoice.subtotal),
@@ -287,3 +287,7 @@ def _fields(invoice: Invoice) -> dict[str, Any]:
         "voided_at": utc_or_none(invoice.voided_at),
         "void_reason": invoice.void_reason,
     }
+
+
+def _shown(prefix: Prefix, row_id: int | None) -> str | None:
+    return None if row_id is None else show(prefix, row_id)

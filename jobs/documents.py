@@ -15,7 +15,7 @@ from app.core.periods import local_date
 from app.customers import queries as customers
 from app.customers.models import Customer
 from app.documents import formats, store
-from app.documents.invoice_print import PrintPayment
+from app.documents.invoice_print import PrintForm, PrintPayment
 from app.documents.models import DocumentKind
 from app.documents.printing import render_invoice
 from app.extensions import bound, runtime, transaction
@@ -30,6 +30,11 @@ from app.payments import queries as payments
 _CHANNELS = {
     Language.ZH_HANS_CN: {ChannelName.WECHAT: "微信支付", ChannelName.ALIPAY: "支付宝"},
     Language.EN: {ChannelName.WECHAT: "WeChat Pay", ChannelName.ALIPAY: "Alipay"},
+}
+
+_FORMS = {
+    DocumentKind.INVOICE_PDF: PrintForm.INVOICE,
+    DocumentKind.RECEIPT_PDF: PrintForm.RECEIPT,
 }
 
 
@@ -71,8 +76,12 @@ def _print_all(
             found = store.find_document(
                 session, kind=kind, subject_id=invoice_id, language=language
             )
-            payment = _payment(session, invoice_id, language)
-            page = printing.print_model(session, invoice_id, language=language, payment=payment)
+            form, payment = _FORMS[kind], None
+            if form is PrintForm.RECEIPT:
+                payment = _payment(session, invoice_id, language)
+            page = printing.print_model(
+                session, invoice_id, language=language, form=form, payment=payment
+            )
         document = found or store.store_document(
             bound(merchant_id),
             runtime().storage,

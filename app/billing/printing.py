@@ -1,5 +1,6 @@
 """What an invoice says on paper: our rows, copied into the print that documents set."""
 
+from collections.abc import Iterable
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -15,15 +16,19 @@ from app.core.money import Currency, Money, round_half_up
 from app.customers import queries as customers
 from app.documents.formats import decimal, price
 from app.documents.invoice_print import (
+    NO_BRAND,
     InvoicePrint,
+    PrintBrand,
+    PrintForm,
     PrintLine,
     PrintLineKind,
     PrintParty,
     PrintPayment,
     PrintRate,
-    PrintStatus,
     PrintStep,
+    PrintTax,
     PrintTier,
+    PrintWorking,
 )
 from app.fx.conversion import RATE_DECIMALS
 from app.identity import clocks
@@ -43,9 +48,11 @@ def print_model(
     invoice_id: int,
     *,
     language: Language,
+    form: PrintForm = PrintForm.INVOICE,
+    brand: PrintBrand = NO_BRAND,
     payment: PrintPayment | None = None,
 ) -> InvoicePrint:
-    """Return the print of a finalised invoice; `payment` is what settled it, if something did.
+    """Return the print of a finalised invoice; `payment` is what settled it, if a channel did.
 
     Raises NotFound, and NotIssued for a draft.
     """
@@ -54,22 +61,30 @@ def print_model(
         raise NotIssued("a draft is not printed")
     merchant = clocks.get_merchant(session)
     customer = customers.get_customer(session, invoice.customer_id)
+    lines = queries.lines_of(session, invoice)
     return InvoicePrint(
         reference=show(Prefix.INVOICE, invoice.id),
         number=invoice.number,
-        status=PrintStatus(invoice.status),
+        form=form,
         merchant=PrintParty(merchant.name),
         customer=PrintParty(customer.name, customer.external_id, email=customer.email),
         zone=invoice.time_zone,
         issued_at=invoice.finalized_at,
         due_at=invoice.due_at,
+        paid_at=invoice.paid_at if form is PrintForm.RECEIPT else None,
+        voided_at=invoice.voided_at if form is PrintForm.VOID else None,
+        void_reason=(invoice.void_reason or "") if form is PrintForm.VOID else "",
         period_from=invoice.period_from if invoice.kind is InvoiceKind.USAGE else None,
         period_to=invoice.period_to,
-        lines=tuple(_line(line, invoice, language) for line in queries.lines_of(session, invoice)),
+        lines=tuple(_line(line, invoice, language) for line in lines),
         subtotal=invoice.subtotal,
+        taxes=_taxes(lines, invoice.currency),
+        total=invoice.total,
         collection=invoice.collection,
+        balance_used=invoice.balance_used or None,
         rate=_rate(invoice),
         payment=payment,
+        brand=brand,
         is_sandbox=merchant.is_sandbox,
     )
 
@@ -90,6 +105,42 @@ def _line(line: InvoiceLine, invoice: Invoice, language: Language) -> PrintLine:
         tiers=tuple(_tier(tier, currency, language) for tier in line.tiers) if is_tiered else (),
         kind=PrintLineKind(line.kind),
         late_days=invoice.earlier_period(line),
+        discount=Money(line.discount_minor, currency) if line.discount_minor else None,
+        tax=None if line.tax_percent is None else Money(line.tax_minor, currency),
+        tax_percent=line.tax_percent,
+        working=tuple(_working(tier) for tier in line.tiers),
+    )
+
+
+def _taxes(lines: Iterable[InvoiceLine], currency: Currency) -> tuple[PrintTax, ...]:
+    """Add up the tax of the lines by rate, the highest first."""
+    taxes: dict[tuple[Decimal, bool], tuple[int, int]] = {}
+    for line in lines:
+        if line.tax_percent is None:
+            continue
+        key = (line.tax_percent, line.tax_is_inclusive)
+        base, tax = taxes.get(key, (0, 0))
+        included = line.tax_minor if line.tax_is_inclusive else 0
+        base += line.amount_minor - line.discount_minor - included
+        taxes[key] = (base, tax + line.tax_minor)
+    return tuple(
+        PrintTax(percent, Money(base, currency), Money(tax, currency), is_inclusive)
+        for (percent, is_inclusive), (base, tax) in sorted(taxes.items(), reverse=True)
+    )
+
+
+def _working(tier: dict[str, Any]) -> PrintWorking:
+    """Copy a step as it is kept: exact minor units."""
+    package_size = tier.get("package_size")
+    return PrintWorking(
+        step=PrintStep(tier.get("basis", PrintStep.UNITS)),
+        above=Decimal(tier["above"]),
+        up_to=None if tier["up_to"] is None else Decimal(tier["up_to"]),
+        quantity=Decimal(tier["quantity"]),
+        unit_price_minor=Decimal(tier["unit_price"]),
+        flat_fee_minor=Decimal(tier["flat_fee"]),
+        amount_minor=Decimal(tier["amount"]),
+        package_size=None if package_size is None else Decimal(package_size),
     )
 
 

@@ -10,6 +10,8 @@ from app.core.decimals import EXACT, plain
 from app.core.language import Language
 from app.core.money import Currency, Money
 
+_BEIJING = {Language.ZH_HANS_CN: "北京时间", Language.EN: "Beijing time (UTC+8)"}
+
 
 def money(amount: Money, language: Language) -> str:
     """Print an amount with the sign its readers know: ¥905.33 and US$126.41, or CN¥ and $."""
@@ -41,6 +43,11 @@ def local_date(moment: datetime, zone: str) -> str:
     return moment.astimezone(ZoneInfo(zone)).date().isoformat()
 
 
-def local_time(moment: datetime, zone: str) -> str:
+def local_time(moment: datetime, zone: str, language: Language) -> str:
     """Print the minute and its zone by name, because CST alone is four zones."""
-    return f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone}"
+    return f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone_name(zone, language)}"
+
+
+def zone_name(zone: str, language: Language) -> str:
+    """Call China's one zone as everybody there does, and any other by its own name."""
+    return _BEIJING[language] if zone == "Asia/Shanghai" else zone

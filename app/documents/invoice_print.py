@@ -12,16 +12,12 @@ from enum import StrEnum
 from app.core.money import Currency, Money
 
 
-class PrintStatus(StrEnum):
-    """The stamp on the page; the values are those of an invoice's status."""
+class PrintForm(StrEnum):
+    """Which document an invoice is printed as: each is one of its own, and changes no other."""
 
-    DRAFT = "draft"
-    OPEN = "open"
-    PAID = "paid"
-    PARTIALLY_REFUNDED = "partially_refunded"
-    REFUNDED = "refunded"
-    VOID = "void"
-    UNCOLLECTIBLE = "uncollectible"
+    INVOICE = "invoice"  # as it was issued
+    RECEIPT = "receipt"  # with what settled it
+    VOID = "void"  # that it is owed no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +29,18 @@ class PrintParty:
     tax_id: str = ""
     address: str = ""
     email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrintBrand:
+    """How a seller's documents look: a logo as PNG, a colour as #rrggbb, a last paragraph."""
+
+    logo: bytes = b""
+    color: str = ""
+    footer: str = ""
+
+
+NO_BRAND = PrintBrand()
 
 
 class PrintStep(StrEnum):
@@ -68,17 +76,33 @@ class PrintTier:
     step: PrintStep = PrintStep.UNITS
 
 
+@dataclass(frozen=True, slots=True)
+class PrintWorking:
+    """One step of a line's working as machines read it: exact, prices in minor units."""
+
+    step: PrintStep
+    above: Decimal
+    up_to: Decimal | None
+    quantity: Decimal
+    unit_price_minor: Decimal
+    flat_fee_minor: Decimal
+    amount_minor: Decimal
+    package_size: Decimal | None = None
+
+
 class PrintLineKind(StrEnum):
     USAGE = "usage"
     LATE = "late"
     COMMITMENT = "commitment"
+    ITEM = "item"  # written by hand
 
 
 @dataclass(frozen=True, slots=True)
 class PrintLine:
     """One line of the bill. `unit_price` is text: US$0.00001, US$4.00 / 100, 2.9%, or nothing.
 
-    `late_days` are the first and last day of the earlier period that a line is about.
+    `amount` is before coupons, and `discount` its share of them, not below zero. `late_days` are
+    the first and last day of the earlier period that a line is about.
     """
 
     description: str
@@ -90,14 +114,31 @@ class PrintLine:
     tiers: tuple[PrintTier, ...] = ()
     kind: PrintLineKind = PrintLineKind.USAGE
     late_days: tuple[date, date] | None = None
+    discount: Money | None = None
+    tax: Money | None = None
+    tax_percent: Decimal | None = None
+    working: tuple[PrintWorking, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class PrintAdjustment:
-    """What stands between the lines and the subtotal: a coupon, credits, a minimum."""
+class PrintDiscount:
+    """A coupon, by the name its reader knows, and what it takes off: not below zero."""
 
     label: str
     amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class PrintTax:
+    """The tax of all lines of one rate: `amount` of `base`, which does not contain it.
+
+    `is_inclusive` says that the prices of these lines contained it already.
+    """
+
+    percent: Decimal
+    base: Money
+    amount: Money
+    is_inclusive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +155,7 @@ class PrintRate:
 
 @dataclass(frozen=True, slots=True)
 class PrintPayment:
-    """The payment that settled the invoice, with the number the channel gave it."""
+    """The payment that settled the invoice, with the number the channel gave it, if it did."""
 
     channel: str
     transaction: str
@@ -126,13 +167,13 @@ class InvoicePrint:
     """An invoice as it is printed. Days of the period are local, `period_to` is not in it.
 
     `reference` is the invoice's public id: it also makes the bytes of the PDF its own.
-    `total` is printed where it adds something: with tax, in the pricing currency. `rate` is
-    missing when prices are in CNY, `payment` until the invoice is paid.
+    `subtotal` is after coupons and without tax; `total`, with tax, is the subtotal where there is
+    none. `collection` is the total in CNY, of which the customer's balance paid `balance_used`.
+    `rate` is missing when prices are in CNY, `payment` when no channel was needed.
     """
 
     reference: str
     number: str
-    status: PrintStatus
     merchant: PrintParty
     customer: PrintParty
     zone: str
@@ -140,12 +181,37 @@ class InvoicePrint:
     lines: tuple[PrintLine, ...]
     subtotal: Money
     collection: Money
+    form: PrintForm = PrintForm.INVOICE
     due_at: datetime | None = None
+    paid_at: datetime | None = None
+    voided_at: datetime | None = None
+    void_reason: str = ""
+    replaces: str = ""
+    note: str = ""
     period_from: date | None = None
     period_to: date | None = None
-    adjustments: tuple[PrintAdjustment, ...] = ()
-    tax: Money | None = None
+    discounts: tuple[PrintDiscount, ...] = ()
+    taxes: tuple[PrintTax, ...] = ()
     total: Money | None = None
+    balance_used: Money | None = None
     rate: PrintRate | None = None
     payment: PrintPayment | None = None
+    brand: PrintBrand = NO_BRAND
     is_sandbox: bool = False
+
+    @property
+    def gross(self) -> Money:
+        """What the lines add up to, before coupons."""
+        return sum((line.amount for line in self.lines), Money.zero(self.subtotal.currency))
+
+    @property
+    def priced(self) -> Money:
+        """What is collected, in the pricing currency: the total with tax."""
+        return self.subtotal if self.total is None else self.total
+
+    @property
+    def due(self) -> Money:
+        """What is left to pay when the balance has paid its part."""
+        if self.balance_used is None:
+            return self.collection
+        return self.collection - self.balance_used

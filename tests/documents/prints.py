@@ -7,14 +7,16 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from app.core.money import Currency, Money
+from app.documents.credit_note_print import CreditNotePrint, PrintCreditLine, PrintReason
 from app.documents.invoice_print import (
     InvoicePrint,
-    PrintAdjustment,
+    PrintDiscount,
+    PrintForm,
     PrintLine,
     PrintParty,
     PrintPayment,
     PrintRate,
-    PrintStatus,
+    PrintTax,
     PrintTier,
 )
 
@@ -30,7 +32,6 @@ def cny(minor: int) -> Money:
 INVOICE = InvoicePrint(
     reference="inv_0000000000001",
     number="MER-2026-000001",
-    status=PrintStatus.OPEN,
     merchant=PrintParty(
         name="BuffMoney Pte. Ltd.", tax_id="201912345K", address="1 Raffles Place, Singapore 048616"
     ),
@@ -74,9 +75,8 @@ INVOICE = InvoicePrint(
             amount=usd(1_200),
         ),
     ),
-    adjustments=(PrintAdjustment("优惠券 WELCOME10（10%）", usd(-1_405)),),
+    discounts=(PrintDiscount("优惠券 WELCOME10（10%）", usd(1_405)),),
     subtotal=usd(12_641),
-    tax=usd(0),
     collection=cny(90_533),
     rate=PrintRate(
         currency=Currency.USD,
@@ -89,16 +89,55 @@ INVOICE = InvoicePrint(
 )
 PAID = replace(
     INVOICE,
-    status=PrintStatus.PAID,
+    form=PrintForm.RECEIPT,
+    paid_at=datetime(2026, 6, 2, 3, 4, tzinfo=UTC),
     payment=PrintPayment(
         channel="微信支付 Native",
         transaction="4200001234202606021234567890",
         paid_at=datetime(2026, 6, 2, 3, 4, tzinfo=UTC),
     ),
 )
+TAXED = replace(
+    INVOICE,
+    lines=(
+        replace(INVOICE.lines[0], discount=usd(1_235), tax=usd(667), tax_percent=Decimal("6.0000")),
+        replace(INVOICE.lines[1], discount=usd(50), tax=usd(27), tax_percent=Decimal(6)),
+        replace(INVOICE.lines[2], discount=usd(120), tax=usd(0), tax_percent=Decimal(0)),
+    ),
+    taxes=(
+        PrintTax(Decimal("6.0000"), base=usd(11_561), amount=usd(694)),
+        PrintTax(Decimal(0), base=usd(1_080), amount=usd(0)),
+    ),
+    total=usd(13_335),
+    collection=cny(95_503),
+    balance_used=cny(5_503),
+    replaces="MER-2026-000000",
+)
+CREDIT_NOTE = CreditNotePrint(
+    reference="cn_0000000000001",
+    number="MER-CN-2026-000001",
+    invoice_number=INVOICE.number,
+    invoice_issued_at=INVOICE.issued_at,
+    merchant=INVOICE.merchant,
+    customer=INVOICE.customer,
+    zone=INVOICE.zone,
+    issued_at=datetime(2026, 6, 20, 2, 0, tzinfo=UTC),
+    reason=PrintReason.SERVICE_FAILURE,
+    note="图片生成失败，按约定退还。",
+    lines=(
+        PrintCreditLine("图片生成", usd(1_200), usd(120), tax=usd(65), tax_percent=Decimal(6)),
+        PrintCreditLine("大模型推理 gpt-5", usd(100), tax=usd(6), tax_percent=Decimal(6)),
+    ),
+    subtotal=usd(1_180),
+    taxes=(PrintTax(Decimal(6), base=usd(1_180), amount=usd(71)),),
+    total=usd(1_251),
+    collection=cny(8_959),
+    to_balance=cny(3_000),
+    rate=INVOICE.rate,
+)
 
 
 def with_lines(count: int) -> InvoicePrint:
     """Return an invoice of `count` alike lines of 0.01 USD."""
     line = replace(INVOICE.lines[0], amount=usd(1))
-    return replace(INVOICE, lines=(line,) * count, subtotal=usd(count), adjustments=())
+    return replace(INVOICE, lines=(line,) * count, subtotal=usd(count), discounts=())

@@ -57,4 +57,6 @@ def test_instants_are_printed_as_the_merchant_lives_them() -> None:
 
     assert formats.local_date(late, "Asia/Shanghai") == "2026-06-02"
     assert formats.local_date(late, "America/New_York") == "2026-06-01"
-    assert formats.local_time(late, "Asia/Shanghai") == "2026-06-02 00:30 Asia/Shanghai"
+    assert formats.local_time(late, "Asia/Shanghai", ZH) == "2026-06-02 00:30 北京时间"
+    assert formats.local_time(late, "Asia/Shanghai", EN) == "2026-06-02 00:30 Beijing time (UTC+8)"
+    assert formats.local_time(late, "Asia/Tokyo", ZH) == "2026-06-02 01:30 Asia/Tokyo"

@@ -47,7 +47,6 @@ def register(app: Flask) -> None:
     app.jinja_env.globals["url_for"] = addresses.url_for
     app.jinja_env.filters["dateformat"] = moments.format_date
     app.jinja_env.filters["datetimeformat"] = moments.format_datetime
-    app.jinja_env.filters["time_element"] = moments.time_element
     app.jinja_env.filters["invoice_status"] = invoice_rows.shown_status
     with app.app_context():
         speaking = {language: _speak(app, language) for language in LANGUAGES.values()}
@@ -76,8 +75,8 @@ def _speak(app: Flask, language: str) -> dict[str, Any]:
         return str(translate(text) % variables if variables else translate(text))
 
     widgets = app.jinja_env.get_template("components/ui.html")
-    module = widgets.make_module({"_": gettext, "once": _once})
-    return {"_": gettext, "ui": module}
+    made_of = {"_": gettext, "once": _once, "time_widget": moments.time_widget}
+    return {"_": gettext, "ui": widgets.make_module({"language": language, **made_of})}
 
 
 def _once(widget: Callable[..., str]) -> Callable[..., str]:

@@ -137,6 +137,10 @@ def event_types() -> list[tuple[str, str]]:
         EventType.INVOICE_PAID: _("An invoice was paid in full; deliver what was bought."),
         EventType.INVOICE_VOIDED: _("An issued invoice was cancelled and can no longer be paid."),
         EventType.INVOICE_REFUNDED: _("Money of a paid invoice went back to the payer."),
+        EventType.FAPIAO_REQUESTED: _("A buyer asked for the fapiao of an invoice."),
+        EventType.FAPIAO_ISSUED: _("A fapiao was issued and mailed to the buyer."),
+        EventType.FAPIAO_REJECTED: _("A fapiao will not be issued; the buyer was told why."),
+        EventType.FAPIAO_RED_LETTERED: _("An issued fapiao was cancelled by a red letter."),
         EventType.PAYMENT_UNAPPLIED: _("Money arrived that no invoice waits for."),
         EventType.PAYOUT_COMPLETED: _("A payout left for your bank account."),
     }

@@ -15,6 +15,10 @@ class EventType(StrEnum):
     INVOICE_PAID = "invoice.paid"
     INVOICE_VOIDED = "invoice.voided"
     INVOICE_REFUNDED = "invoice.refunded"
+    FAPIAO_REQUESTED = "fapiao.requested"
+    FAPIAO_ISSUED = "fapiao.issued"
+    FAPIAO_REJECTED = "fapiao.rejected"
+    FAPIAO_RED_LETTERED = "fapiao.red_lettered"
     PAYMENT_UNAPPLIED = "payment.unapplied"
     PAYOUT_COMPLETED = "payout.completed"
 
@@ -29,6 +33,10 @@ _DESCRIPTIONS = {
     EventType.INVOICE_PAID: "An invoice was paid in full; deliver what was bought.",
     EventType.INVOICE_VOIDED: "An issued invoice was cancelled and can no longer be paid.",
     EventType.INVOICE_REFUNDED: "Money of a paid invoice went back to the payer, in full or part.",
+    EventType.FAPIAO_REQUESTED: "A buyer asked for the fapiao of an invoice; issue it once paid.",
+    EventType.FAPIAO_ISSUED: "A fapiao was issued and mailed to the buyer.",
+    EventType.FAPIAO_REJECTED: "A fapiao will not be issued; the buyer was told why.",
+    EventType.FAPIAO_RED_LETTERED: "An issued fapiao was cancelled by a red letter.",
     EventType.PAYMENT_UNAPPLIED: "Money arrived that no invoice waits for; it will be returned.",
     EventType.PAYOUT_COMPLETED: "A payout left for your bank account.",
 }

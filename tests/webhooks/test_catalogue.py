@@ -10,8 +10,12 @@ from app.webhooks.catalogue import EventType, envelope
 SHANGHAI = timezone(timedelta(hours=8))
 
 
-def test_a_merchant_can_subscribe_to_six_events() -> None:
+def test_a_merchant_can_subscribe_to_these_events() -> None:
     assert sorted(EventType) == [
+        "fapiao.issued",
+        "fapiao.red_lettered",
+        "fapiao.rejected",
+        "fapiao.requested",
         "invoice.created",
         "invoice.paid",
         "invoice.refunded",

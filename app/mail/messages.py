@@ -14,6 +14,8 @@ from app.core.errors import Invalid
 
 _LONGEST_ADDRESS = 254
 _LONGEST_HEADER = 300
+_PDF = "pdf"
+_SUBTYPES = frozenset({_PDF, "ofd", "xml"})
 # Every relay takes seven bits; what is not ASCII travels as base64 and encoded words.
 _POLICY = SMTP.clone(cte_type="7bit")
 
@@ -49,10 +51,16 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A PDF under the name its reader sees, which may be Chinese."""
+    """A file under the name its reader sees, which may be Chinese and ends with its format."""
 
     name: str
     content: bytes
+
+    @property
+    def subtype(self) -> str:
+        """What kind of application/… it is: a PDF unless its name tells of another format."""
+        ending = self.name.rpartition(".")[2].lower()
+        return ending if ending in _SUBTYPES else _PDF
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ def parse_address(text: str, *, path: str = "") -> str:
 def build_message(
     content: Content, envelope: Envelope, attachment: Attachment | None = None
 ) -> EmailMessage:
-    """Return the message: text and HTML as alternatives, then the PDF.
+    """Return the message: text and HTML as alternatives, then the file.
 
     Raises InvalidAddress and InvalidHeader; nothing is ever mended silently.
     """
@@ -110,7 +118,10 @@ def build_message(
     if attachment is not None:
         name = one_line(attachment.name, path="attachment")
         message.add_attachment(
-            attachment.content, maintype="application", subtype="pdf", filename=name
+            attachment.content,
+            maintype="application",
+            subtype=attachment.subtype,
+            filename=name,
         )
     return message
 

@@ -14,6 +14,9 @@ from app.core.states import Machine
 class MailKind(StrEnum):
     INVOICE_ISSUED = "invoice_issued"
     INVOICE_PAID = "invoice_paid"
+    FAPIAO_ISSUED = "fapiao_issued"
+    FAPIAO_REJECTED = "fapiao_rejected"
+    FAPIAO_RED_LETTERED = "fapiao_red_lettered"
 
 
 class MailStatus(StrEnum):

@@ -50,6 +50,27 @@ class InvoicePaid:
     is_sandbox: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class FapiaoMail:
+    """What became of the fapiao of invoice `number`, which `buyer` asked for: the name on it.
+
+    `fapiao_number` and `day` are those of the fapiao, or of its red letter; `reason` says why it
+    was rejected or cancelled.
+    """
+
+    merchant_name: str
+    buyer: str
+    number: str
+    amount: str
+    link: str
+    reference: str
+    fapiao_number: str = ""
+    day: date | None = None
+    reason: str = ""
+    request_id: str = ""
+    is_sandbox: bool = False
+
+
 def render_invoice_issued(mail: InvoiceIssued, language: Language) -> Content:
     """Word the mail that brings an invoice. Raises UnsafeLink."""
     _check_link(mail.pay_url)
@@ -60,6 +81,24 @@ def render_invoice_paid(mail: InvoicePaid, language: Language) -> Content:
     """Word the mail that confirms a payment. Raises UnsafeLink."""
     _check_link(mail.invoice_url)
     return _render("invoice_paid", language, asdict(mail))
+
+
+def render_fapiao_issued(mail: FapiaoMail, language: Language) -> Content:
+    """Word the mail that brings a fapiao. Raises UnsafeLink."""
+    _check_link(mail.link)
+    return _render("fapiao_issued", language, asdict(mail))
+
+
+def render_fapiao_rejected(mail: FapiaoMail, language: Language) -> Content:
+    """Word the mail that says why there is no fapiao. Raises UnsafeLink."""
+    _check_link(mail.link)
+    return _render("fapiao_rejected", language, asdict(mail))
+
+
+def render_fapiao_red_lettered(mail: FapiaoMail, language: Language) -> Content:
+    """Word the mail that brings the red letter which cancels a fapiao. Raises UnsafeLink."""
+    _check_link(mail.link)
+    return _render("fapiao_red_lettered", language, asdict(mail))
 
 
 def _render(name: str, language: Language, values: dict[str, object]) -> Content:

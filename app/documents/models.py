@@ -14,6 +14,8 @@ from app.core.language import Language
 class DocumentKind(StrEnum):
     INVOICE_PDF = "invoice_pdf"  # as it was issued
     RECEIPT_PDF = "receipt_pdf"  # the same invoice with the payment that settled it
+    VOID_PDF = "void_pdf"  # that it is owed no more
+    CREDIT_NOTE_PDF = "credit_note_pdf"  # its subject is the credit note
 
 
 class Document(Tenant, Base):

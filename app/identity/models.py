@@ -136,6 +136,30 @@ class Merchant(Tenant, Base):
         return self.mode is Mode.SANDBOX
 
 
+class Branding(Tenant, Base):
+    """How a merchant's documents, mails and payment page look; at most one row each.
+
+    Texts are empty where there is nothing to say. `color` is #rrggbb, dark enough to be read on
+    white. `logo` is a PNG that we drew; its hash is its address.
+    """
+
+    __tablename__ = "brandings"
+    __table_args__ = (
+        CheckConstraint("color = '' OR color ~ '^#[0-9a-f]{6}$'", name="color"),
+        CheckConstraint("(logo IS NULL) = (logo_sha256 IS NULL)", name="logo"),
+        {"info": {"scale": "tenant"}},
+    )
+
+    legal_name: Mapped[str] = mapped_column(server_default="")
+    legal_address: Mapped[str] = mapped_column(server_default="")
+    tax_id: Mapped[str] = mapped_column(server_default="")
+    color: Mapped[str] = mapped_column(server_default="")
+    footer: Mapped[str] = mapped_column(server_default="")
+    logo: Mapped[bytes | None]
+    logo_sha256: Mapped[str | None]
+    updated_at: Mapped[datetime]
+
+
 class ApiKey(Tenant, Base):
     """A key of the API: found by its prefix, proved by the hash of the whole."""
 

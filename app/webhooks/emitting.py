@@ -6,14 +6,30 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.core.db import merchant_of
+from app.core.db import merchant_of, run_sql
 from app.core.ids import Prefix, new_id, show
 from app.identity import clocks
 from app.webhooks.catalogue import EventType, envelope
-from app.webhooks.models import EndpointStatus, WebhookDelivery, WebhookEndpoint, WebhookEvent
+from app.webhooks.models import DeliveryStatus, EndpointStatus, WebhookEndpoint
+
+_EVENTS = """
+INSERT INTO webhook_events (merchant_id, id, event_type, reference, payload, created_at)
+SELECT %(merchant)s, id, %(type)s, reference, payload, %(now)s
+  FROM ROWS FROM (
+    unnest(%(ids)s::bigint[]), unnest(%(references)s::text[]), unnest(%(payloads)s::text[])
+  ) AS event (id, reference, payload)
+ ORDER BY reference  -- writers that overlap wait for each other and never deadlock
+ON CONFLICT (merchant_id, event_type, reference) DO NOTHING
+RETURNING id, reference
+"""
+_DELIVERIES = """
+INSERT INTO webhook_deliveries
+  (merchant_id, event_id, endpoint_id, status, attempts, failures, next_attempt_at, created_at)
+SELECT %(merchant)s, event_id, endpoint_id, %(status)s, 0, 0, %(due)s, %(due)s
+  FROM unnest(%(events)s::bigint[]) AS event_id, unnest(%(endpoints)s::bigint[]) AS endpoint_id
+"""
 
 
 class Outcome(StrEnum):
@@ -35,48 +51,63 @@ def emit(
     gone with it if it does not. `reference` names the cause: one type has one event per reference,
     for ever. `data` is what `catalogue.envelope` takes; `now` is the merchant's time.
     """
-    event_id = _keep_event(session, event_type, data, reference=reference, now=now)
-    if event_id is None:
-        return Outcome.REPEATED
+    emitted = emit_all(session, event_type, {reference: data}, now=now)
+    return Outcome.EMITTED if emitted else Outcome.REPEATED
 
+
+def emit_all(
+    session: Session,
+    event_type: EventType,
+    told: Mapping[str, Mapping[str, Any]],
+    *,
+    now: datetime,
+) -> set[str]:
+    """Owe an event for each reference as `emit` does, in as many statements as one takes.
+
+    Returns the references that had none yet.
+    """
+    if not told:
+        return set()
     # A sandbox's clock may run ahead; its deliveries go out in real time all the same.
     due_at = now - clocks.get_merchant(session).clock_offset
     active = select(WebhookEndpoint).where(WebhookEndpoint.status == EndpointStatus.ACTIVE)
-    session.add_all(
-        WebhookDelivery(
-            merchant_id=endpoint.merchant_id,
-            event_id=event_id,
-            endpoint_id=endpoint.id,
-            next_attempt_at=due_at,
-            created_at=due_at,
-        )
-        for endpoint in session.scalars(active)
-        if event_type in endpoint.event_types
-    )
-    return Outcome.EMITTED
+    endpoints = [each.id for each in session.scalars(active) if event_type in each.event_types]
+    kept = _keep_events(session, event_type, told, now=now)
+    if endpoints and kept:
+        parameters = {
+            "merchant": merchant_of(session),
+            "events": list(kept.values()),
+            "endpoints": endpoints,
+            "status": DeliveryStatus.PENDING.value,
+            "due": due_at,
+        }
+        run_sql(session, _DELIVERIES, parameters)
+    return set(kept)
 
 
-def _keep_event(
+def _keep_events(
     session: Session,
     event_type: EventType,
-    data: Mapping[str, Any],
+    told: Mapping[str, Mapping[str, Any]],
     *,
-    reference: str,
     now: datetime,
-) -> int | None:
-    """Insert the event and return its id, or None when its reference has one already."""
-    event_id = new_id()
-    message_id = show(Prefix.WEBHOOK_EVENT, event_id)
-    return session.scalar(
-        insert(WebhookEvent)
-        .values(
-            merchant_id=merchant_of(session),
-            id=event_id,
-            event_type=event_type,
-            reference=reference,
-            payload=envelope(message_id, event_type, data, created_at=now),
-            created_at=now,
-        )
-        .on_conflict_do_nothing(index_elements=["merchant_id", "event_type", "reference"])
-        .returning(WebhookEvent.id)
+) -> dict[str, int]:
+    """Insert the events of references that have none, and return their ids."""
+    ids = {reference: new_id() for reference in told}
+    payloads = [
+        envelope(show(Prefix.WEBHOOK_EVENT, ids[reference]), event_type, data, created_at=now)
+        for reference, data in told.items()
+    ]
+    rows = run_sql(
+        session,
+        _EVENTS,
+        {
+            "merchant": merchant_of(session),
+            "type": event_type.value,
+            "ids": list(ids.values()),
+            "references": list(ids),
+            "payloads": payloads,
+            "now": now,
+        },
     )
+    return {reference: event_id for event_id, reference in rows}

@@ -128,6 +128,21 @@ def test_fifty_copies_at_once_post_once(transaction: Transaction) -> None:
     assert sorted(outcomes) == [False] * 49 + [True]
 
 
+def test_many_journals_are_posted_as_each_alone(session: Session) -> None:
+    issued = [
+        journals.invoice_finalized(invoice, cny(amount), due=cny(amount))
+        for invoice, amount in ((1, 500), (2, 0), (3, 700), (1, 500))
+    ]
+
+    assert posting.post_all(session, issued, now=NOON) == [True, False, True, False]
+    assert posting.post_all(session, issued, now=NOON) == [False] * 4
+    assert posting.post_all(session, [], now=NOON) == []
+
+    assert balances(session)["R:revenue CNY"] == -1_200
+    assert queries.unbalanced(session) == []
+    assert len(queries.list_transactions(session).rows) == 2
+
+
 def test_an_amount_of_zero_is_not_posted(session: Session) -> None:
     assert not posting.post(session, journals.platform_fee(INVOICE, cny(0)), now=NOON)
     assert queries.list_transactions(session).rows == []

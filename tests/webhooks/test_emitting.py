@@ -11,7 +11,7 @@ from app.core.ids import Prefix, read
 from app.identity.models import Merchant
 from app.webhooks import endpoints
 from app.webhooks.catalogue import EventType
-from app.webhooks.emitting import Outcome
+from app.webhooks.emitting import Outcome, emit_all
 from app.webhooks.models import DeliveryStatus, WebhookEvent
 from tests.make import NOON
 from tests.webhooks.builders import deliveries, pay, subscribe
@@ -47,6 +47,20 @@ def test_the_same_cause_emits_once(session: Session) -> None:
     assert pay(session, "inv_1") is Outcome.REPEATED
     assert pay(session, "inv_2") is Outcome.EMITTED
     assert len(deliveries(session)) == 2
+
+
+def test_many_events_are_owed_as_each_alone(session: Session) -> None:
+    subscribe(session), subscribe(session)
+    pay(session, "inv_1")
+    told = {f"inv_{number}": {"invoiceId": f"inv_{number}"} for number in (1, 2, 3)}
+
+    emitted = emit_all(session, EventType.INVOICE_PAID, told, now=NOON)
+
+    assert emitted == {"inv_2", "inv_3"}
+    assert len(deliveries(session)) == 2 * 3
+    events = session.scalars(select(WebhookEvent)).all()
+    assert {json.loads(each.payload)["data"]["invoiceId"] for each in events} == set(told)
+    assert emit_all(session, EventType.INVOICE_PAID, {}, now=NOON) == set()
 
 
 def test_a_disabled_or_deleted_endpoint_is_owed_nothing(session: Session) -> None:

@@ -2,12 +2,12 @@
 
 import hmac
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.billing import queries
+from app.billing import balances, queries
 from app.billing.models import INVOICE, Invoice, InvoiceEvent, InvoiceLine, InvoiceStatus
 from app.core import db, ids, outbox
 from app.core.decimals import plain
@@ -28,6 +28,9 @@ LINES_TOLD = 50
 SECRET_LENGTH = 22
 """Characters of base62 in a checkout link: 131 bits."""
 
+PRICE_HOLDS = timedelta(days=30)
+"""How long an open invoice can be paid at the rates it locked; then it is issued anew."""
+
 _NO_LINK = "this link leads to no invoice"
 
 
@@ -44,6 +47,11 @@ def is_payable(invoice: Invoice) -> bool:
     return INVOICE.allows(invoice.status, InvoiceEvent.PAY)
 
 
+def is_outdated(invoice: Invoice, *, now: datetime) -> bool:
+    """Tell whether the rates that the invoice locked are too old to be paid at."""
+    return invoice.finalized_at is not None and now > invoice.finalized_at + PRICE_HOLDS
+
+
 def announce(session: Session, invoice: Invoice, *, now: datetime) -> None:
     """Say that a finalised invoice can be paid: event and PDF, which is mailed once printed."""
     _emit(session, EventType.INVOICE_CREATED, invoice, now=now)
@@ -51,10 +59,12 @@ def announce(session: Session, invoice: Invoice, *, now: datetime) -> None:
 
 
 def mark_paid(session: Session, invoice: Invoice, *, now: datetime) -> None:
-    """Mark a locked, open invoice paid; emit `invoice.paid` and owe the receipt.
+    """Mark a locked invoice paid; emit `invoice.paid` and owe the receipt.
 
-    The journals of the payment are posted by who captured it. Raises IllegalMove.
+    One that was given up is owed again first (V3). The journals of the payment are posted by who
+    captured it. Raises IllegalMove.
     """
+    _recover(session, invoice, now=now)
     invoice.status = INVOICE.after(invoice.status, InvoiceEvent.PAY)
     invoice.paid_at = now
     _emit(session, EventType.INVOICE_PAID, invoice, now=now)
@@ -62,23 +72,42 @@ def mark_paid(session: Session, invoice: Invoice, *, now: datetime) -> None:
 
 
 def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> None:
-    """Cancel a locked, open invoice: it keeps its number and can no longer be paid.
+    """Cancel a locked invoice that is not paid: it keeps its number and can no longer be paid.
 
-    Posts V1 and emits `invoice.voided`. Raises InvalidText and InvoiceNotOpen.
+    What credit notes took off stays taken off; the rest of it is reversed (V1), and what the
+    customer's balance had paid is given back. Emits `invoice.voided`. Raises InvalidText and
+    InvoiceNotOpen.
     """
     reason = clean_name(reason, path="reason")
     if not INVOICE.allows(invoice.status, InvoiceEvent.VOID):
         raise InvoiceNotOpen(f"an invoice that is {invoice.status} can not be voided")
+    _recover(session, invoice, now=now)
     invoice.status = INVOICE.after(invoice.status, InvoiceEvent.VOID)
     invoice.voided_at, invoice.void_reason = now, reason
     journal = journals.invoice_voided(
-        invoice.id,
-        invoice.customer_id,
-        due=invoice.collection,
-        returned=Money.zero(Currency.CNY),
+        invoice.id, invoice.customer_id, due=invoice.due, returned=invoice.balance_used
     )
     posting.post(session, journal, now=now)
+    balances.give_back(session, invoice, invoice.balance_used, now=now)
     _emit(session, EventType.INVOICE_VOIDED, invoice, now=now)
+
+
+def give_up(session: Session, invoice: Invoice, *, now: datetime) -> None:
+    """Mark a locked, open invoice uncollectible: a loss in the books, which may yet be paid.
+
+    Posts V2 and emits `invoice.marked_uncollectible`. Raises InvoiceNotOpen.
+    """
+    if not INVOICE.allows(invoice.status, InvoiceEvent.GIVE_UP):
+        raise InvoiceNotOpen(f"an invoice that is {invoice.status} can not be given up")
+    invoice.status = INVOICE.after(invoice.status, InvoiceEvent.GIVE_UP)
+    invoice.uncollectible_at = now
+    posting.post(session, journals.invoice_uncollectible(invoice.id, invoice.due), now=now)
+    _emit(session, EventType.INVOICE_MARKED_UNCOLLECTIBLE, invoice, now=now)
+
+
+def _recover(session: Session, invoice: Invoice, *, now: datetime) -> None:
+    if invoice.status is InvoiceStatus.UNCOLLECTIBLE:
+        posting.post(session, journals.invoice_recovered(invoice.id, invoice.due), now=now)
 
 
 def payload(invoice: Invoice, customer: Customer, lines: Sequence[InvoiceLine]) -> dict[str, Any]:

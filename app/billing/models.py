@@ -141,7 +141,11 @@ class Invoice(Tenant, Base):
         CheckConstraint("period_end_at > period_start_at", name="period"),
         CheckConstraint("discount_minor >= 0", name="discount"),
         CheckConstraint("total_minor = subtotal_minor + tax_minor", name="total"),
-        CheckConstraint("due_minor = collection_minor - balance_minor", name="due"),
+        CheckConstraint(  # credit notes lower it
+            "due_minor BETWEEN greatest(0, collection_minor - balance_minor - credited_minor) "
+            "AND collection_minor - balance_minor",
+            name="due",
+        ),
         CheckConstraint("balance_minor BETWEEN 0 AND collection_minor", name="balance"),
         CheckConstraint("(status = 'draft') = (number IS NULL)", name="number"),
         CheckConstraint("(status = 'draft') = (finalized_at IS NULL)", name="finalized_at"),
@@ -162,6 +166,12 @@ class Invoice(Tenant, Base):
         ),
         CheckConstraint("(issue = 1) = (reissue_of_id IS NULL)", name="issue"),
         CheckConstraint("credited_minor BETWEEN 0 AND collection_minor", name="credited_minor"),
+        CheckConstraint(
+            "CASE status WHEN 'partially_refunded' THEN refunded_minor > 0 "
+            "AND refunded_minor < due_minor WHEN 'refunded' THEN refunded_minor > 0 "
+            "AND refunded_minor = due_minor ELSE refunded_minor = 0 END",
+            name="refunded_minor",
+        ),
         CheckConstraint(
             "num_nulls(fx_publisher, fx_published_at, fx_spread_bps, fx_pricing_midpoint, "
             "fx_pricing_rate, fx_settlement_midpoint, fx_settlement_rate) "

@@ -84,11 +84,17 @@ def _reason_to_put_aside(order: PaymentOrder, invoice: Invoice, paid: Money) -> 
         return CaseReason.AMOUNT_MISMATCH
     if not collection.is_payable(invoice):
         return CaseReason.INVOICE_NOT_PAYABLE
+    if paid != invoice.due:  # a credit note has lowered it since the order was opened
+        return CaseReason.AMOUNT_MISMATCH
     return None
 
 
 def _apply(session: Session, order: PaymentOrder, invoice: Invoice, *, now: datetime) -> None:
-    """Mark the invoice paid and post T2, T3 and, where currencies change, T4."""
+    """Mark the invoice paid and post T2, T3 and, where currencies change, T4.
+
+    The mark comes first: one that was given up has to be owed again before it is paid.
+    """
+    collection.mark_paid(session, invoice, now=now)
     captured = journals.payment_captured(invoice.id, order.channel, order.amount)
     posting.post(session, captured, now=now)
     posting.post(session, journals.platform_fee(invoice.id, invoice.platform_fee), now=now)
@@ -97,7 +103,6 @@ def _apply(session: Session, order: PaymentOrder, invoice: Invoice, *, now: date
             invoice.id, net=invoice.net, settlement=invoice.settlement
         )
         posting.post(session, converted, now=now)
-    collection.mark_paid(session, invoice, now=now)
 
 
 def _put_aside(

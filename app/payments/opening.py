@@ -23,6 +23,12 @@ class InvoiceNotPayable(Conflict):
     code = "invoice_not_payable"
 
 
+class InvoiceOutdated(Conflict):
+    """The exchange rates it locked are too old to be paid at."""
+
+    code = "invoice_outdated"
+
+
 class NothingToPay(Conflict):
     code = "nothing_to_pay"
 
@@ -51,7 +57,8 @@ def open_payment(
     it. Without its answer the order stays `created`: whoever comes next, the payer or
     `jobs.payments`, asks about it before anything else is tried, so there is never a second one.
 
-    Raises NotFound, InvoiceNotPayable, NothingToPay, ChannelUnavailable and ChannelRefused.
+    Raises NotFound, InvoiceNotPayable, InvoiceOutdated, NothingToPay, ChannelUnavailable and
+    ChannelRefused.
     """
     with transaction() as session:
         left = _find_unsettled(session, invoice_id, channel, now=now)
@@ -91,8 +98,10 @@ def _find_or_write(
     invoice = collection.lock_invoice(session, invoice_id)
     if not collection.is_payable(invoice):
         raise InvoiceNotPayable(f"an invoice that is {invoice.status} can not be paid")
-    if not invoice.collection:
+    if not invoice.due:
         raise NothingToPay("nothing is due on this invoice")
+    if collection.is_outdated(invoice, now=now + clocks.get_merchant(session).clock_offset):
+        raise InvoiceOutdated("its rates held for 30 days; it is to be issued anew")
     order = queries.find_newest(session, invoice_id, channel.name)
     if order is not None and order.status in queries.OPEN and now < order.expires_at:
         return order
@@ -103,7 +112,7 @@ def _find_or_write(
         channel=channel.name,
         method=channel.method,
         out_trade_no=new_trade_no(merchant_of(session)),
-        amount_minor=invoice.collection.minor,
+        amount_minor=invoice.due_minor,
         status=PaymentStatus.CREATED,
         expires_at=now + QR_LIFETIME,
         queries=0,

@@ -74,6 +74,11 @@ def list_of_invoice(session: Session, invoice_id: int) -> Sequence[PaymentOrder]
     ).all()
 
 
+def list_open(session: Session, invoice_id: int) -> Sequence[PaymentOrder]:
+    """Return the orders of the invoice whose end we do not know yet, the first one first."""
+    return [order for order in list_of_invoice(session, invoice_id) if order.status in OPEN]
+
+
 def list_unallocated(session: Session) -> Sequence[UnallocatedPayment]:
     """Return the money that paid nothing, the oldest case first."""
     return session.scalars(select(UnallocatedPayment).order_by(UnallocatedPayment.id)).all()

@@ -14,7 +14,10 @@ class EventType(StrEnum):
     INVOICE_CREATED = "invoice.created"
     INVOICE_PAID = "invoice.paid"
     INVOICE_VOIDED = "invoice.voided"
+    INVOICE_MARKED_UNCOLLECTIBLE = "invoice.marked_uncollectible"
+    INVOICE_REISSUED = "invoice.reissued"
     INVOICE_REFUNDED = "invoice.refunded"
+    CREDIT_NOTE_CREATED = "credit_note.created"
     FAPIAO_REQUESTED = "fapiao.requested"
     FAPIAO_ISSUED = "fapiao.issued"
     FAPIAO_REJECTED = "fapiao.rejected"
@@ -32,7 +35,10 @@ _DESCRIPTIONS = {
     EventType.INVOICE_CREATED: "An invoice was issued and can be paid.",
     EventType.INVOICE_PAID: "An invoice was paid in full; deliver what was bought.",
     EventType.INVOICE_VOIDED: "An issued invoice was cancelled and can no longer be paid.",
+    EventType.INVOICE_MARKED_UNCOLLECTIBLE: "Nobody expects an invoice to be paid any more.",
+    EventType.INVOICE_REISSUED: "An old invoice was replaced by one with the rates of the day.",
     EventType.INVOICE_REFUNDED: "Money of a paid invoice went back to the payer, in full or part.",
+    EventType.CREDIT_NOTE_CREATED: "An issued invoice was corrected; its customer owes less.",
     EventType.FAPIAO_REQUESTED: "A buyer asked for the fapiao of an invoice; issue it once paid.",
     EventType.FAPIAO_ISSUED: "A fapiao was issued and mailed to the buyer.",
     EventType.FAPIAO_REJECTED: "A fapiao will not be issued; the buyer was told why.",

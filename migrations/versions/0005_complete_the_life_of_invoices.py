@@ -35,6 +35,12 @@ def add_states() -> None:
     recheck('invoices', 'paid_at', "(status IN ('paid', 'partially_refunded', 'refunded')) = (paid_at IS NOT NULL)")
     op.create_check_constraint(op.f('ck_invoices_uncollectible_at'), 'invoices', "status <> 'uncollectible' OR uncollectible_at IS NOT NULL")
     op.create_check_constraint(op.f('ck_invoices_credited_minor'), 'invoices', 'credited_minor BETWEEN 0 AND collection_minor')
+    op.create_check_constraint(
+        op.f('ck_invoices_refunded_minor'),
+        'invoices',
+        "CASE status WHEN 'partially_refunded' THEN refunded_minor > 0 AND refunded_minor < due_minor WHEN 'refunded' THEN refunded_minor > 0 AND refunded_minor = due_minor ELSE refunded_minor = 0 END",
+    )
+    recheck('invoices', 'due', 'due_minor BETWEEN greatest(0, collection_minor - balance_minor - credited_minor) AND collection_minor - balance_minor')
     op.create_index('ix_invoices_due_at', 'invoices', ['merchant_id', 'due_at'], postgresql_where=sa.text("status = 'open'"))
 
 

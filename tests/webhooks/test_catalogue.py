@@ -12,13 +12,16 @@ SHANGHAI = timezone(timedelta(hours=8))
 
 def test_a_merchant_can_subscribe_to_these_events() -> None:
     assert sorted(EventType) == [
+        "credit_note.created",
         "fapiao.issued",
         "fapiao.red_lettered",
         "fapiao.rejected",
         "fapiao.requested",
         "invoice.created",
+        "invoice.marked_uncollectible",
         "invoice.paid",
         "invoice.refunded",
+        "invoice.reissued",
         "invoice.voided",
         "payment.unapplied",
         "payout.completed",

@@ -42,6 +42,7 @@ from app.metering.aggregation import Reading, aggregate, weighted_sum
 from app.pricing.charges import Model, Standard
 from app.pricing.models import Aggregation
 from app.pricing.rating import Price, billable_quantity, rate
+from tests.golden import credit_notes
 from tests.golden.pricing import (
     op_filter_price,
     op_free_units,
@@ -51,6 +52,16 @@ from tests.golden.pricing import (
     op_price_usage,
     op_round_quantity,
     op_transform_quantity,
+)
+from tests.golden.totals import (
+    op_apply_coupons,
+    op_coupon_after_use,
+    op_coupon_applies,
+    op_coupon_redeemable,
+    op_discount,
+    op_invoice_totals,
+    op_tax,
+    op_tax_inclusive,
 )
 from tests.golden.units import Fields, bounds, currency_of, instant, to_minor
 
@@ -347,7 +358,16 @@ ADAPTERS: dict[str, Callable[[Fields], Fields]] = {
     "fx_settle": op_fx_settle,
     "fx_convert": op_fx_convert,
     "platform_fee": op_platform_fee,
+    "apply_coupons": op_apply_coupons,
+    "discount": op_discount,
+    "coupon_applies": op_coupon_applies,
+    "coupon_after_use": op_coupon_after_use,
+    "coupon_redeemable": op_coupon_redeemable,
+    "tax": op_tax,
+    "tax_inclusive": op_tax_inclusive,
+    "invoice_totals": op_invoice_totals,
 }
+ADAPTERS |= credit_notes.ADAPTERS
 ADAPTERS |= {f"round/{rounding}": op_round for rounding in Rounding}
 ADAPTERS |= {f"price_usage/{model}": op_price_usage for model in Model}
 ADAPTERS |= {f"price_increment/{model}": op_price_increment for model in Model}

@@ -95,8 +95,8 @@ class Hot(NamedTuple):
 class Operation:
     """What is declared of one route; the spec is written from it.
 
-    `reads` decodes a body that one decoder of `body` would judge too harshly. What answers
-    another `media` type than JSON returns bytes.
+    `reads` decodes a body that one decoder of `body` would judge too harshly. `largest_body`, in
+    bytes, is for those that carry files. What answers another `media` type than JSON returns bytes.
     """
 
     view: Callable[..., Any]
@@ -106,6 +106,7 @@ class Operation:
     tag: str
     body: Any
     reads: Callable[[bytes], Any]
+    largest_body: int | None
     query: Any
     returns: Any
     media: str
@@ -148,6 +149,7 @@ class Api:
         returns: Any,
         body: Any = None,
         reads: Callable[[bytes], Any] | None = None,
+        largest_body: int | None = None,
         query: Any = None,
         media: str = JSON,
         status: int = 200,
@@ -168,6 +170,7 @@ class Api:
                     tag=tag,
                     body=body,
                     reads=reads or partial(read_json, msgspec.json.Decoder(body)),
+                    largest_body=largest_body,
                     query=query,
                     returns=returns,
                     media=media,
@@ -211,6 +214,8 @@ def _perform(operation: Operation, limit: CallLimit) -> Callable[..., Response]:
     @wraps(operation.view)
     def perform(**path: str) -> Response:
         limit.count(_caller())
+        if operation.largest_body is not None:
+            request.max_content_length = operation.largest_body
         return perform_in(operation, _bearer(), path)
 
     return perform

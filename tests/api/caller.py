@@ -13,6 +13,7 @@ from app.ledger import queries as ledger
 from app.pricing import metrics
 from app.webhooks import emitting, endpoints, queries
 from app.webhooks.catalogue import EventType
+from tests.billing.fapiao import requested
 from tests.make import NOON, Make
 from tests.metering.dead import kept
 from tests.metering.stored import Shelf, may
@@ -29,6 +30,16 @@ BODIES: dict[str, Any] = {
     "schedule_version_contracts": {"rateCardVersionId": "rcv_0123456789abc", "on": "2027-01-01"},
     "dry_run_pricing": {"currency": "USD", "usage": [], "currencies": USD},
     "end_contract": {"endsOn": "2026-12-01"},
+    "create_fapiao_request": {
+        "invoiceId": "inv_0123456789abc",
+        "title": "Acme",
+        "taxId": "91350100M000100Y43",
+        "email": "caiwu@example.cn",
+    },
+    "issue_fapiao": {"number": "12345678", "issuedOn": "2026-06-02", "file": "JVBERi0="},
+    "reject_fapiao_request": {"reason": "Wrong title"},
+    "request_fapiao_red_letter": {"reason": "Refunded"},
+    "red_letter_fapiao": {"number": "12345678", "issuedOn": "2026-06-02", "file": "JVBERi0="},
     "void_invoice": {"reason": "Sent to the wrong company"},
     "create_checkout": {"channel": "wechat"},
     "move_sandbox_clock": {"now": "2027-01-02T04:00:00Z"},
@@ -101,6 +112,7 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
         "customer_id": show(Prefix.CUSTOMER, customer.id),
         "contract_id": show(Prefix.CONTRACT, contract.id),
         "invoice_id": show(Prefix.INVOICE, invoice.id),
+        "fapiao_request_id": show(Prefix.FAPIAO_REQUEST, requested(session, invoice).id),
         "usage_event_id": show(Prefix.USAGE_EVENT, measured.id),
         "dead_event_id": show(Prefix.DEAD_EVENT, kept(session).id),
         "webhook_endpoint_id": show(Prefix.WEBHOOK_ENDPOINT, endpoint.id),

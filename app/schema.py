@@ -19,6 +19,7 @@ from app.billing import credit_models as credit
 from app.billing import fapiao_models as fapiao
 from app.billing import models as billing
 from app.billing import replay_models as replays
+from app.billing import run_models as runs
 from app.config import ROOT, Settings
 from app.core import idempotency, outbox
 from app.core.db import Base
@@ -49,6 +50,7 @@ MODELS = (
     credit,
     fapiao,
     replays,
+    runs,
     payments,
 )
 """Every module that declares tables: naming them here is what puts them into the metadata."""

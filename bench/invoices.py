@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.audit.recording import SYSTEM
 from app.billing import runs
-from app.billing.models import RunTrigger
+from app.billing.run_models import RunTrigger
 from app.core import clock
 from app.core.db import begin
 from app.core.ids import new_id, new_merchant_id

@@ -2,7 +2,7 @@
 
 from app.billing import replay as replays
 from app.billing import runs
-from app.billing.models import RunTrigger
+from app.billing.run_models import RunTrigger
 from app.core import clock
 from app.core.ids import Prefix, read
 from app.extensions import bound, reading, ring, runtime, transaction

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import (
     CheckConstraint,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Numeric,
     SmallInteger,
@@ -373,30 +372,3 @@ class InvoiceCounter(Tenant, Base):
 
     series: Mapped[str] = mapped_column(primary_key=True)
     last: Mapped[int]
-
-
-class RunTrigger(StrEnum):
-    SCHEDULE = "schedule"
-    ADMIN = "admin"
-    MERCHANT = "merchant"
-
-
-class InvoiceRun(Tenant, Base):
-    """One pass over a merchant's due contracts: what it made, and what it could not.
-
-    `as_of` is the merchant's time, the others are real. A run without an end was killed, or is
-    still at work; what it made stands.
-    """
-
-    __tablename__ = "invoice_runs"
-    __table_args__ = (one_of("trigger", RunTrigger), {"info": {"scale": "tenant"}})
-
-    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    trigger: Mapped[RunTrigger]
-    as_of: Mapped[datetime]
-    started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    ended_at: Mapped[datetime | None]
-    drafted: Mapped[int] = mapped_column(default=0)
-    finalized: Mapped[int] = mapped_column(default=0)
-    failed: Mapped[int] = mapped_column(default=0)
-    last_error: Mapped[str | None]

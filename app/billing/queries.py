@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Date, cast, func, select
 from sqlalchemy.orm import Session, defer, load_only
 
-from app.billing.models import Invoice, InvoiceKind, InvoiceLine, InvoiceRun, InvoiceStatus
+from app.billing.models import Invoice, InvoiceKind, InvoiceLine, InvoiceStatus
+from app.billing.run_models import InvoiceRun
 from app.core import db
 from app.core.db import merchant_of, run_sql
 from app.core.money import Currency, Money

@@ -5,16 +5,16 @@ twice, by several schedulers at once, or killed half-way, and what is missing is
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
-from app.billing import collection, invoicing
-from app.billing.models import Invoice, InvoiceRun, InvoiceStatus, RunTrigger
-from app.core import db
+from app.billing import collection, failures, invoicing
+from app.billing.models import Invoice, InvoiceStatus
+from app.billing.run_models import InvoiceRun, RunTrigger
+from app.core import clock, db
 from app.core.db import Transaction
 from app.core.ids import Prefix, show
 from app.customers.models import Contract
@@ -25,6 +25,9 @@ CHUNK = 200
 _A_DAY, _AN_HOUR = literal(timedelta(days=1)), literal(timedelta(hours=1))
 RETRY_AFTER = timedelta(minutes=10)
 """How long a contract or a draft that failed waits for the next attempt."""
+
+TELLS_EVERY_SECONDS = 1.0
+"""How often a run writes down how far it is."""
 
 Now = datetime | ColumnElement[datetime]
 """An instant, or for a question across merchants each one's own."""
@@ -38,17 +41,64 @@ class Draft(Protocol):
     def __call__(self, session: Session, contract_id: int, *, now: datetime) -> Invoice | None: ...
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What a run has done so far; `left` is how many steps it may still take."""
+class _Run:
+    """A run at work: what it has done so far, told every second; `left` are the steps of a phase.
 
-    left: int
-    drafted: int = 0
-    finalized: int = 0
-    errors: list[str] = field(default_factory=list)
+    A step that fails is noted with its reason and its next try; one that failed before and
+    succeeds now is forgotten there.
+    """
 
-    def fail(self, what: str, error: Exception) -> None:
-        self.errors.append(f"{what}: {type(error).__name__}: {error}"[:_ERROR_LENGTH])
+    def __init__(self, transaction: Transaction, row: InvoiceRun, *, limit: int) -> None:
+        self.transaction = transaction
+        self.now = row.as_of
+        self.left = self._limit = limit
+        self._row = row
+        self._told_at = clock.monotonic()
+        with transaction() as session:
+            self._known_to_fail = failures.subjects(session)
+
+    def begin_phase(self, due: int) -> None:
+        """Begin a phase of at most `due` steps."""
+        self.left = self._limit
+        self._row.total = self._row.done + min(due, self._limit)
+
+    def drafted(self, subject: str) -> None:
+        self._row.drafted += 1
+        self._succeeded(subject)
+
+    def finalized(self, subject: str, *, is_new: bool) -> None:
+        self._row.finalized += is_new
+        self._succeeded(subject)
+
+    def failed(self, subject: str, error: Exception) -> None:
+        self._row.failed += 1
+        self._row.last_error = f"{subject}: {type(error).__name__}: {error}"[:_ERROR_LENGTH]
+        self._known_to_fail.add(subject)
+        self._step()
+
+    def tell(self, *, has_ended: bool = False) -> InvoiceRun:
+        """Write down how far it is, and return the row as it is written."""
+        self._told_at = clock.monotonic()
+        with self.transaction() as session:
+            row = db.get_locked(session, InvoiceRun, self._row.id, noun="run")
+            row.drafted, row.finalized = self._row.drafted, self._row.finalized
+            row.failed, row.last_error = self._row.failed, self._row.last_error
+            row.progressed_at = session.scalars(select(func.clock_timestamp())).one()
+            row.ended_at = row.progressed_at if has_ended else None
+            row.total = row.done if has_ended else max(self._row.total, row.done)
+        return row
+
+    def _succeeded(self, subject: str) -> None:
+        if subject in self._known_to_fail:
+            self._known_to_fail.discard(subject)
+            with self.transaction() as session:
+                failures.clear(session, subject)
+        self._step()
+
+    def _step(self) -> None:
+        self.left -= 1
+        if clock.monotonic() - self._told_at >= TELLS_EVERY_SECONDS:
+            self.tell()
 
 
 def run_due(
@@ -61,25 +111,31 @@ def run_due(
 ) -> InvoiceRun:
     """Draft and finalise everything of the merchant that is due at `now`, his time.
 
-    A contract that missed several periods gets them all. One that fails is written down in the
-    run and never stops the others; it, or its draft, is tried again after RETRY_AFTER. At most
-    `limit` invoices are drafted, and as many finalised: what is left stays due. Returns the run
-    as it ended.
+    A contract that missed several periods gets them all. One that fails is noted with its reason
+    and never stops the others; it, or its draft, is tried again after RETRY_AFTER. At most
+    `limit` invoices are drafted, and as many finalised: what is left stays due. Says every second
+    how far it is. Returns the run as it ended.
     """
     with transaction() as session:
-        run = InvoiceRun(merchant_id=db.merchant_of(session), trigger=trigger, as_of=now)
-        session.add(run)
-    drafting, finalizing = _Tally(limit), _Tally(limit)
-    _draft_due(transaction, drafting, now=now)
-    _draft_late_due(transaction, drafting, now=now)
-    _finalize_due(transaction, rates, finalizing, now=now)
-    errors = drafting.errors + finalizing.errors
+        row = InvoiceRun(
+            merchant_id=db.merchant_of(session),
+            trigger=trigger,
+            as_of=now,
+            drafted=0,
+            finalized=0,
+            failed=0,
+        )
+        session.add(row)
+        contracts, drafts = _count(session, now=now)
+    run = _Run(transaction, row, limit=limit)
+    run.begin_phase(contracts + drafts)
+    _draft_due(run)
+    _draft_late_due(run)
     with transaction() as session:
-        run = db.get_locked(session, InvoiceRun, run.id, noun="run")
-        run.drafted, run.finalized = drafting.drafted, finalizing.finalized
-        run.failed, run.last_error = len(errors), errors[-1] if errors else None
-        run.ended_at = session.scalar(select(func.clock_timestamp()))
-    return run
+        _, drafts = _count(session, now=now)
+    run.begin_phase(drafts)
+    _finalize_due(run, rates)
+    return run.tell(has_ended=True)
 
 
 def due_merchants(reader: Session, *, now: datetime) -> list[int]:
@@ -91,75 +147,87 @@ def due_merchants(reader: Session, *, now: datetime) -> list[int]:
     of_merchant = Contract.merchant_id == Merchant.merchant_id
     has_contract = exists().where(of_merchant, _is_due(theirs))
     has_late = exists().where(of_merchant, _is_late_due(theirs))
-    has_draft = exists().where(
-        Invoice.merchant_id == Merchant.merchant_id,
-        Invoice.status == InvoiceStatus.DRAFT,
-        Invoice.finalize_at <= theirs,
-    )
+    has_draft = exists().where(Invoice.merchant_id == Merchant.merchant_id, _is_draft_due(theirs))
     due = select(Merchant.merchant_id).where(or_(has_contract, has_late, has_draft))
     return list(reader.scalars(due.execution_options(platform=True)))
 
 
-def _draft_due(transaction: Transaction, tally: _Tally, *, now: datetime) -> None:
-    if tally.left:
-        contracts = _due(transaction, Contract.id, _is_due(now))
-        _draft_each(transaction, contracts, invoicing.draft, tally=tally, now=now)
+def _draft_due(run: _Run) -> None:
+    if run.left:
+        contracts = _due(run.transaction, Contract.id, _is_due(run.now))
+        _draft_each(run, contracts, invoicing.draft)
 
 
-def _draft_late_due(transaction: Transaction, tally: _Tally, *, now: datetime) -> None:
-    if tally.left:
-        contracts = _due(transaction, Contract.id, _is_late_due(now))
-        _draft_each(transaction, contracts, invoicing.draft_late, tally=tally, now=now)
+def _draft_late_due(run: _Run) -> None:
+    if run.left:
+        contracts = _due(run.transaction, Contract.id, _is_late_due(run.now))
+        _draft_each(run, contracts, invoicing.draft_late)
 
 
-def _draft_each(
-    transaction: Transaction,
-    contract_ids: Iterator[int],
-    draft: Draft,
-    *,
-    tally: _Tally,
-    now: datetime,
-) -> None:
+def _draft_each(run: _Run, contract_ids: Iterator[int], draft: Draft) -> None:
     for contract_id in contract_ids:
+        subject = show(Prefix.CONTRACT, contract_id)
         try:
-            while tally.left and _draft_one(transaction, contract_id, draft, now=now):
-                tally.left -= 1
-                tally.drafted += 1
+            while run.left and _draft_one(run, contract_id, draft):
+                run.drafted(subject)
         except Exception as error:  # noqa: BLE001  # one contract never stops the others
-            tally.left -= 1
-            tally.fail(show(Prefix.CONTRACT, contract_id), error)
-            with transaction() as session:
-                contract = db.get_locked(session, Contract, contract_id, noun="contract")
-                contract.retry_at = now + RETRY_AFTER
-        if not tally.left:
+            _put_off_contract(run, contract_id, error)
+            run.failed(subject, error)
+        if not run.left:
             return
 
 
-def _draft_one(transaction: Transaction, contract_id: int, draft: Draft, *, now: datetime) -> bool:
-    with transaction() as session:
-        return draft(session, contract_id, now=now) is not None
+def _draft_one(run: _Run, contract_id: int, draft: Draft) -> bool:
+    with run.transaction() as session:
+        return draft(session, contract_id, now=run.now) is not None
 
 
-def _finalize_due(
-    transaction: Transaction, rates: RateSource, tally: _Tally, *, now: datetime
-) -> None:
-    is_due = and_(Invoice.status == InvoiceStatus.DRAFT, Invoice.finalize_at <= now)
-    for invoice_id in _due(transaction, Invoice.id, is_due):
+def _finalize_due(run: _Run, rates: RateSource) -> None:
+    for invoice_id in _due(run.transaction, Invoice.id, _is_draft_due(run.now)):
+        subject = show(Prefix.INVOICE, invoice_id)
         try:
-            with transaction() as session:
-                outcome = invoicing.finalize(session, invoice_id, rates=rates, now=now)
+            with run.transaction() as session:
+                outcome = invoicing.finalize(session, invoice_id, rates=rates, now=run.now)
         except Exception as error:  # noqa: BLE001  # one invoice never stops the others
-            tally.fail(show(Prefix.INVOICE, invoice_id), error)
-            _put_off(transaction, invoice_id, now=now)
+            _put_off_invoice(run, invoice_id, error)
+            run.failed(subject, error)
         else:
-            tally.finalized += outcome is invoicing.Outcome.FINALIZED
-        tally.left -= 1
-        if not tally.left:
+            run.finalized(subject, is_new=outcome is invoicing.Outcome.FINALIZED)
+        if not run.left:
             return
+
+
+def _put_off_contract(run: _Run, contract_id: int, error: Exception) -> None:
+    retry_at = run.now + RETRY_AFTER
+    with run.transaction() as session:
+        contract = db.get_locked(session, Contract, contract_id, noun="contract")
+        contract.retry_at = retry_at
+        failures.note(session, show(Prefix.CONTRACT, contract_id), error, retry_at=retry_at)
+
+
+def _put_off_invoice(run: _Run, invoice_id: int, error: Exception) -> None:
+    retry_at = run.now + RETRY_AFTER
+    with run.transaction() as session:
+        invoice = collection.lock_invoice(session, invoice_id)
+        if invoice.status is InvoiceStatus.DRAFT:  # another run may have had more luck
+            invoice.finalize_at = retry_at
+            failures.note(session, show(Prefix.INVOICE, invoice_id), error, retry_at=retry_at)
+
+
+def _count(session: Session, *, now: datetime) -> tuple[int, int]:
+    """Return how many contracts and how many drafts are due."""
+    is_due = or_(_is_due(now), _is_late_due(now))
+    contracts = session.scalar(select(func.count()).select_from(Contract).where(is_due))
+    drafts = session.scalar(select(func.count()).select_from(Invoice).where(_is_draft_due(now)))
+    return contracts or 0, drafts or 0
 
 
 def _is_due(now: Now) -> ColumnElement[bool]:
     return and_(Contract.due_at <= now, _may_try(now))
+
+
+def _is_draft_due(now: Now) -> ColumnElement[bool]:
+    return and_(Invoice.status == InvoiceStatus.DRAFT, Invoice.finalize_at <= now)
 
 
 def _is_late_due(now: Now) -> ColumnElement[bool]:
@@ -183,13 +251,6 @@ def _is_late_due(now: Now) -> ColumnElement[bool]:
 
 def _may_try(now: Now) -> ColumnElement[bool]:
     return or_(Contract.retry_at.is_(None), Contract.retry_at <= now)
-
-
-def _put_off(transaction: Transaction, invoice_id: int, *, now: datetime) -> None:
-    with transaction() as session:
-        invoice = collection.lock_invoice(session, invoice_id)
-        if invoice.status is InvoiceStatus.DRAFT:  # another run may have had more luck
-            invoice.finalize_at = now + RETRY_AFTER
 
 
 def _due(

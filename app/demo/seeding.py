@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 
 from app.billing import runs
-from app.billing.models import RunTrigger
+from app.billing.run_models import RunTrigger
 from app.core import clock
 from app.core.periods import local_date, local_midnight
 from app.demo import busy_day, opening, paying

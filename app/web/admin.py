@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 
 from app.billing import queries as invoices
 from app.billing import runs
-from app.billing.models import InvoiceRun, RunTrigger
+from app.billing.run_models import InvoiceRun, RunTrigger
 from app.core import clock, outbox
 from app.core.errors import NotFound, Unavailable
 from app.core.ids import Prefix, find_merchant, read, show, show_merchant

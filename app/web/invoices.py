@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.billing import collection, previews, queries, runs
-from app.billing.models import Invoice, InvoiceKind, InvoiceRun, InvoiceStatus, RunTrigger
+from app.billing.models import Invoice, InvoiceKind, InvoiceStatus
 from app.billing.previews import Preview
+from app.billing.run_models import InvoiceRun, RunTrigger
 from app.core.errors import Invalid, Refusal
 from app.core.ids import Prefix, read, show
 from app.core.language import Language

@@ -12,14 +12,8 @@ from sqlalchemy.orm import Session
 
 from app.billing import collection, invoicing, previews, runs
 from app.billing.lines import rate_period
-from app.billing.models import (
-    Invoice,
-    InvoiceKind,
-    InvoiceLine,
-    InvoiceStatus,
-    LineKind,
-    RunTrigger,
-)
+from app.billing.models import Invoice, InvoiceKind, InvoiceLine, InvoiceStatus, LineKind
+from app.billing.run_models import RunTrigger
 from app.billing.scopes import scope_of_invoice
 from app.core.db import Transaction, begin
 from app.customers.models import Contract

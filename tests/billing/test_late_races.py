@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.billing import invoicing, runs
 from app.billing.invoicing import Outcome
-from app.billing.models import RunTrigger
+from app.billing.run_models import RunTrigger
 from app.core.db import Transaction
 from app.customers import queries as customers
 from tests.billing.make import MAY_15, RATES, Sold, all_invoices, drafted, send, sold

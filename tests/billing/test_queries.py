@@ -5,7 +5,8 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from app.billing import queries
-from app.billing.models import InvoiceKind, InvoiceRun, InvoiceStatus, RunTrigger
+from app.billing.models import InvoiceKind, InvoiceStatus
+from app.billing.run_models import InvoiceRun, RunTrigger
 from app.core.db import begin, merchant_of
 from app.core.errors import NotFound
 from tests.billing.make import billed, drafted, sold, use

@@ -11,7 +11,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from app.billing import queries, runs
-from app.billing.models import InvoiceRun, InvoiceStatus, RunTrigger
+from app.billing.models import InvoiceStatus
+from app.billing.run_models import InvoiceRun, RunTrigger
 from app.core.db import Transaction, begin, merchant_of
 from app.core.ids import Prefix, show
 from app.core.money import Currency

@@ -11,7 +11,7 @@ import redis
 from flask import Flask
 from sqlalchemy import Engine, create_engine, func, select, text
 
-from app.billing.models import InvoiceRun
+from app.billing.run_models import InvoiceRun
 from app.config import ROOT
 from app.core import clock, outbox
 from app.core.db import Transaction, merchant_of

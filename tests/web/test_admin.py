@@ -5,7 +5,7 @@ from dataclasses import replace
 from rq import SimpleWorker
 from sqlalchemy import Engine, select
 
-from app.billing.models import InvoiceRun, RunTrigger
+from app.billing.run_models import InvoiceRun, RunTrigger
 from app.core import clock, outbox
 from app.core.db import begin
 from app.core.ids import show_merchant

@@ -3,7 +3,7 @@
 from app.api.operations import Call
 from app.api.v1.base import API, In, Moment, Out, utc
 from app.billing import runs
-from app.billing.models import InvoiceRun, RunTrigger
+from app.billing.run_models import InvoiceRun, RunTrigger
 from app.core import outbox
 from app.core.ids import Prefix, show
 from app.extensions import runtime

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.core import db
+from app.core.db import Work, run_sql
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.ledger.models import Book, LedgerAccount, LedgerEntry, LedgerTransaction
 
@@ -45,6 +46,17 @@ class Balance:
     amount_minor: int
 
 
+_BALANCES = """
+SELECT account.book, account.name, account.currency, sum(entry.amount_minor)::bigint
+  FROM ledger_accounts AS account
+  JOIN ledger_entries AS entry
+    ON entry.merchant_id = account.merchant_id AND entry.account_id = account.id
+ WHERE account.merchant_id = %(merchant_id)s
+ GROUP BY account.book, account.name, account.currency
+ ORDER BY account.book, account.name, account.currency
+"""
+
+
 def list_transactions(
     session: Session,
     *,
@@ -69,24 +81,10 @@ def get_transaction(session: Session, transaction_id: int) -> TransactionView:
     return _with_entries(session, [row])[0]
 
 
-def balances(session: Session) -> list[Balance]:
+def balances(session: Work) -> list[Balance]:
     """Return the balance of every account that has entries, by book, name and currency."""
-    rows = session.execute(
-        select(
-            LedgerAccount.book,
-            LedgerAccount.name,
-            LedgerAccount.currency,
-            func.sum(LedgerEntry.amount_minor),
-        )
-        .join(
-            LedgerEntry,
-            (LedgerEntry.merchant_id == LedgerAccount.merchant_id)
-            & (LedgerEntry.account_id == LedgerAccount.id),
-        )
-        .group_by(LedgerAccount.book, LedgerAccount.name, LedgerAccount.currency)
-        .order_by(LedgerAccount.book, LedgerAccount.name, LedgerAccount.currency)
-    )
-    return [Balance(book, name, currency, int(total)) for book, name, currency, total in rows]
+    rows = run_sql(session, _BALANCES, {"merchant_id": db.merchant_of(session)})
+    return [Balance(Book(book), *account) for book, *account in rows]
 
 
 def balance_of(session: Session, book: Book, account: str) -> int:

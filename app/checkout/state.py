@@ -12,7 +12,7 @@ from app.channels.base import ChannelName
 from app.core import ids
 from app.core.ids import Prefix
 from app.core.money import Currency, Money
-from app.identity import clocks
+from app.identity import branding, clocks
 from app.identity.models import Mode
 from app.payments import queries
 from app.payments.models import PaymentOrder, PaymentStatus
@@ -29,8 +29,17 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Payee:
+    """Who is paid. `logo` is the hash of its logo and `color` #rrggbb; either may be empty."""
+
+    merchant_id: int
     name: str
     mode: Mode
+    logo: str = ""
+    color: str = ""
+
+    @property
+    def public_id(self) -> str:
+        return ids.show_merchant(self.merchant_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +104,16 @@ def look(session: Session, invoice_id: int, channel: ChannelName | None, *, now:
         if channel is None and not _is_waiting(order, now=now):
             order = None  # an attempt that ended is shown to him who made it
     merchant = clocks.get_merchant(session)
+    brand = branding.get_branding(session)
     return View(
         state=state_of(invoice, order, now=now),
-        merchant=Payee(merchant.name, merchant.mode),
+        merchant=Payee(
+            merchant.merchant_id,
+            merchant.name,
+            merchant.mode,
+            logo=brand.logo_sha256 or "",
+            color=brand.color,
+        ),
         invoice=_bill(session, invoice),
         order=order,
     )

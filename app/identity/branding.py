@@ -109,8 +109,8 @@ def _linear(channel: float) -> float:
 def _write(session: Session, values: Mapping[str, Any], *, actor: Actor, now: datetime) -> Branding:
     """Write the row, whether or not there is one, and write down what changed of it."""
     before = get_branding(session)
-    changed = [name for name in values if getattr(before, name) != values[name]]
-    told = [name for name in changed if name != "logo"]  # its hash says enough
+    hashed = {name: value for name, value in values.items() if name != "logo"}
+    told = [name for name, value in hashed.items() if getattr(before, name) != value]
     recording.record(
         session,
         actor,

@@ -155,7 +155,7 @@ class Branding(Tenant, Base):
     tax_id: Mapped[str] = mapped_column(server_default="")
     color: Mapped[str] = mapped_column(server_default="")
     footer: Mapped[str] = mapped_column(server_default="")
-    logo: Mapped[bytes | None]
+    logo: Mapped[bytes | None] = mapped_column(deferred=True)  # most look only at its hash
     logo_sha256: Mapped[str | None]
     updated_at: Mapped[datetime]
 

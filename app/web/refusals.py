@@ -22,6 +22,7 @@ def _rules() -> dict[str, str]:
         "dimension_in_use": _("A rate card prices by a dimension or value that is missing here."),
         "draft_changed": _("Somebody saved the draft meanwhile; look at it again."),
         "draft_outdated": _("A version was published meanwhile; look at what differs."),
+        "invalid_branding": _("This text is too long or has control characters."),
         "invalid_dates": _("A contract ends after it starts, between the years 2000 and 2199."),
         "invalid_metric": _(
             "At most five dimensions, each with different values; different values are counted "
@@ -39,6 +40,8 @@ def _rules() -> dict[str, str]:
 
 def _sentences() -> dict[str, str]:
     return {
+        "color_too_light": _("This colour is hard to read on white. Choose a darker one."),
+        "invalid_logo": _("Choose a PNG or JPEG picture of at most 512 kB."),
         "clock_is_real": _("Only a sandbox has a clock of its own."),
         "clock_only_forward": _("After the first invoice the clock only moves forward."),
         "contract_ended": _("This contract has ended."),

@@ -42,6 +42,10 @@ BODIES: dict[str, Any] = {
     "red_letter_fapiao": {"number": "12345678", "issuedOn": "2026-06-02", "file": "JVBERi0="},
     "void_invoice": {"reason": "Sent to the wrong company"},
     "create_checkout": {"channel": "wechat"},
+    "set_branding_logo": {
+        "logo": "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAGUlEQVR4nGPkL8tjIAUwkaR6VMOohiGl"
+        "AQAaKAETEQynHQAAAABJRU5ErkJggg=="
+    },
     "move_sandbox_clock": {"now": "2027-01-02T04:00:00Z"},
     "ingest_usage_events": {"events": []},
     "void_usage_events": {"idempotencyKeys": ["evt_abc_1234"], "reason": "Sent twice"},

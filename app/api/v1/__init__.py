@@ -2,6 +2,7 @@
 
 from app.api.v1 import (
     audit,
+    branding,
     checkout,
     contracts,
     customers,
@@ -26,6 +27,7 @@ from app.api.v1.document import document, spec
 __all__ = [
     "API",
     "audit",
+    "branding",
     "checkout",
     "contracts",
     "customers",

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Date, cast, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, defer, load_only
 
 from app.billing.models import Invoice, InvoiceKind, InvoiceLine, InvoiceStatus
 from app.billing.run_models import InvoiceRun
 from app.core import db
-from app.core.db import merchant_of, run_sql
+from app.core.db import Work, merchant_of, run_sql
 from app.core.money import Currency, Money
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.core.periods import local_midnight
@@ -57,6 +57,21 @@ _BRIEF = load_only(
 _COUNTS = (
     "SELECT status, count(*) FROM invoices WHERE merchant_id = %(merchant_id)s GROUP BY status"
 )
+_COLLECTED = """
+SELECT timezone(%(zone)s::text, paid_at)::date AS day, settlement_currency,
+       sum(collection_minor)::bigint, sum(settlement_minor)::bigint
+  FROM invoices
+ WHERE merchant_id = %(merchant_id)s AND status = 'paid'
+   AND paid_at >= %(start_at)s AND paid_at < %(end_at)s
+ GROUP BY day, settlement_currency
+ ORDER BY day, settlement_currency
+"""
+_OUTSTANDING = """
+SELECT count(*), coalesce(sum(collection_minor), 0)::bigint,
+       count(*) FILTER (WHERE due_at < %(now)s)
+  FROM invoices
+ WHERE merchant_id = %(merchant_id)s AND status = 'open'
+"""
 
 
 def get_invoice(session: Session, invoice_id: int) -> Invoice:
@@ -106,53 +121,36 @@ def list_invoices(  # noqa: PLR0913  # filters, each given by its name
     return newest_first(session, statement, Invoice.id, cursor=cursor, limit=limit)
 
 
-def counts_by_status(session: Session) -> dict[InvoiceStatus, int]:
+def counts_by_status(session: Work) -> dict[InvoiceStatus, int]:
     """Return how many invoices stand in each status, also in those where none does."""
     found = dict(run_sql(session, _COUNTS, {"merchant_id": merchant_of(session)}))
     return {status: found.get(status, 0) for status in InvoiceStatus}
 
 
 def collected_by_day(
-    session: Session, *, first_day: date, end_day: date, zone: ZoneInfo
+    session: Work, *, first_day: date, end_day: date, zone: ZoneInfo
 ) -> list[Collected]:
     """Return what was paid on each local day, oldest first; `end_day` is exclusive.
 
     A day has one entry per settlement currency, and none when nothing was paid.
     """
-    day = cast(func.timezone(zone.key, Invoice.paid_at), Date)
-    rows = session.execute(
-        select(
-            day,
-            Invoice.settlement_currency,
-            func.sum(Invoice.collection_minor),
-            func.sum(Invoice.settlement_minor),
-        )
-        .where(
-            Invoice.status == InvoiceStatus.PAID,
-            Invoice.paid_at >= local_midnight(first_day, zone),
-            Invoice.paid_at < local_midnight(end_day, zone),
-        )
-        .group_by(day, Invoice.settlement_currency)
-        .order_by(day, Invoice.settlement_currency)
-    )
+    asked = {
+        "merchant_id": merchant_of(session),
+        "zone": zone.key,
+        "start_at": local_midnight(first_day, zone),
+        "end_at": local_midnight(end_day, zone),
+    }
     return [
-        Collected(on, Money(int(gross), Currency.CNY), Money(int(net), currency))
-        for on, currency, gross, net in rows
+        Collected(on, Money(gross, Currency.CNY), Money(net, Currency(currency)))
+        for on, currency, gross, net in run_sql(session, _COLLECTED, asked)
     ]
 
 
-def outstanding(session: Session, *, now: datetime) -> Outstanding:
+def outstanding(session: Work, *, now: datetime) -> Outstanding:
     """Return what customers owe; overdue is what should have been paid before `now`."""
-    count, minor, overdue = session.execute(
-        select(
-            func.count(),
-            func.coalesce(func.sum(Invoice.collection_minor), 0),
-            func.count().filter(Invoice.due_at < now),
-        )
-        .select_from(Invoice)
-        .where(Invoice.status == InvoiceStatus.OPEN)
-    ).one()
-    return Outstanding(count, Money(int(minor), Currency.CNY), overdue)
+    asked = {"merchant_id": merchant_of(session), "now": now}
+    ((count, minor, overdue),) = run_sql(session, _OUTSTANDING, asked)
+    return Outstanding(count, Money(minor, Currency.CNY), overdue)
 
 
 def list_runs(

@@ -14,6 +14,8 @@ from app.core.errors import Invalid
 
 _LONGEST_ADDRESS = 254
 _LONGEST_HEADER = 300
+_LONGEST_NAME = 80
+_UNSEEN = frozenset({"Cc", "Cf", "Cs"})
 _PDF = "pdf"
 _SUBTYPES = frozenset({_PDF, "ofd", "xml"})
 # Every relay takes seven bits; what is not ASCII travels as base64 and encoded words.
@@ -124,6 +126,17 @@ def build_message(
             filename=name,
         )
     return message
+
+
+def shown_name(text: str, *, longest: int = _LONGEST_NAME) -> str:
+    """Bring somebody's name onto one line of visible characters, not endless.
+
+    Characters that turn the direction of text go too: an address could be made to look like
+    another one.
+    """
+    visible = (char for char in text if char.isspace() or unicodedata.category(char) not in _UNSEEN)
+    line = " ".join("".join(visible).split())
+    return line if len(line) <= longest else f"{line[:longest]}…"
 
 
 def one_line(text: str, *, path: str) -> str:

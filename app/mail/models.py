@@ -14,6 +14,8 @@ from app.core.states import Machine
 class MailKind(StrEnum):
     INVOICE_ISSUED = "invoice_issued"
     INVOICE_PAID = "invoice_paid"
+    INVOICE_REMINDER = "invoice_reminder"
+    INVOICE_CREDITED = "invoice_credited"
     FAPIAO_ISSUED = "fapiao_issued"
     FAPIAO_REJECTED = "fapiao_rejected"
     FAPIAO_RED_LETTERED = "fapiao_red_lettered"
@@ -24,6 +26,7 @@ class MailStatus(StrEnum):
     SENT = "sent"  # a server took it; whether anybody reads it, nobody tells us
     FAILED = "failed"  # not now; it is due again later
     DEAD = "dead"  # refused for good, or tried for a day: somebody has to look
+    WITHDRAWN = "withdrawn"  # what it says was no longer true when it was about to go
 
 
 class MailEvent(StrEnum):
@@ -31,6 +34,7 @@ class MailEvent(StrEnum):
     FAIL = "fail"
     GIVE_UP = "give_up"
     RETRY = "retry"
+    WITHDRAW = "withdraw"
 
 
 MAIL = Machine(
@@ -42,8 +46,11 @@ MAIL = Machine(
         (MailStatus.FAILED, MailEvent.SEND): MailStatus.SENT,
         (MailStatus.FAILED, MailEvent.FAIL): MailStatus.FAILED,
         (MailStatus.FAILED, MailEvent.GIVE_UP): MailStatus.DEAD,
+        (MailStatus.QUEUED, MailEvent.WITHDRAW): MailStatus.WITHDRAWN,
+        (MailStatus.FAILED, MailEvent.WITHDRAW): MailStatus.WITHDRAWN,
         # A worker slower than its lease comes back with the truth: it did go out.
         (MailStatus.DEAD, MailEvent.SEND): MailStatus.SENT,
+        (MailStatus.WITHDRAWN, MailEvent.SEND): MailStatus.SENT,
         (MailStatus.DEAD, MailEvent.RETRY): MailStatus.QUEUED,
     },
     repeats=frozenset(
@@ -54,6 +61,8 @@ MAIL = Machine(
             (MailStatus.SENT, MailEvent.GIVE_UP),
             (MailStatus.DEAD, MailEvent.FAIL),
             (MailStatus.DEAD, MailEvent.GIVE_UP),
+            (MailStatus.WITHDRAWN, MailEvent.FAIL),
+            (MailStatus.WITHDRAWN, MailEvent.GIVE_UP),
         }
     ),
 )

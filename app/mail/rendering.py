@@ -1,6 +1,5 @@
 """Word our mails: a folder of templates per language, text and HTML side by side."""
 
-import unicodedata
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -9,13 +8,24 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from app.core.language import Language
-from app.mail.messages import Content
+from app.mail.messages import Content, shown_name
 
 _LONGEST_VALUE = 500  # of one name or link, not of our own words
 
 
 class UnsafeLink(ValueError):
     """A link that is not http(s), or endless: a fault in the program, for we make the links."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailBrand:
+    """How a merchant's mails look: the address of its logo, its colour as #rrggbb, or nothing."""
+
+    logo_url: str = ""
+    color: str = ""
+
+
+UNBRANDED = MailBrand()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,28 @@ class InvoicePaid:
 
 
 @dataclass(frozen=True, slots=True)
+class InvoiceCredited:
+    """A credit note, `number`, took `amount` off an invoice.
+
+    `to_balance` of it went to the customer's balance, `off_due` lowered what is due; either may
+    be empty.
+    """
+
+    merchant_name: str
+    customer_name: str
+    number: str
+    invoice_number: str
+    amount: str
+    to_balance: str
+    off_due: str
+    issued_on: date
+    invoice_url: str
+    reference: str
+    request_id: str = ""
+    is_sandbox: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FapiaoMail:
     """What became of the fapiao of invoice `number`, which `buyer` asked for: the name on it.
 
@@ -71,41 +103,69 @@ class FapiaoMail:
     is_sandbox: bool = False
 
 
-def render_invoice_issued(mail: InvoiceIssued, language: Language) -> Content:
+def render_invoice_issued(
+    mail: InvoiceIssued, language: Language, brand: MailBrand = UNBRANDED
+) -> Content:
     """Word the mail that brings an invoice. Raises UnsafeLink."""
     _check_link(mail.pay_url)
-    return _render("invoice_issued", language, asdict(mail))
+    return _render("invoice_issued", language, asdict(mail), brand=brand)
 
 
-def render_invoice_paid(mail: InvoicePaid, language: Language) -> Content:
+def render_invoice_paid(
+    mail: InvoicePaid, language: Language, brand: MailBrand = UNBRANDED
+) -> Content:
     """Word the mail that confirms a payment. Raises UnsafeLink."""
     _check_link(mail.invoice_url)
-    return _render("invoice_paid", language, asdict(mail))
+    return _render("invoice_paid", language, asdict(mail), brand=brand)
 
 
-def render_fapiao_issued(mail: FapiaoMail, language: Language) -> Content:
+def render_invoice_credited(
+    mail: InvoiceCredited, language: Language, brand: MailBrand = UNBRANDED
+) -> Content:
+    """Word the mail that brings a credit note. Raises UnsafeLink."""
+    _check_link(mail.invoice_url)
+    return _render("invoice_credited", language, asdict(mail), brand=brand)
+
+
+def render_fapiao_issued(
+    mail: FapiaoMail, language: Language, brand: MailBrand = UNBRANDED
+) -> Content:
     """Word the mail that brings a fapiao. Raises UnsafeLink."""
     _check_link(mail.link)
-    return _render("fapiao_issued", language, asdict(mail))
+    return _render("fapiao_issued", language, asdict(mail), brand=brand)
 
 
-def render_fapiao_rejected(mail: FapiaoMail, language: Language) -> Content:
+def render_fapiao_rejected(
+    mail: FapiaoMail, language: Language, brand: MailBrand = UNBRANDED
+) -> Content:
     """Word the mail that says why there is no fapiao. Raises UnsafeLink."""
     _check_link(mail.link)
-    return _render("fapiao_rejected", language, asdict(mail))
+    return _render("fapiao_rejected", language, asdict(mail), brand=brand)
 
 
-def render_fapiao_red_lettered(mail: FapiaoMail, language: Language) -> Content:
+def render_fapiao_red_lettered(
+    mail: FapiaoMail, language: Language, brand: MailBrand = UNBRANDED
+) -> Content:
     """Word the mail that brings the red letter which cancels a fapiao. Raises UnsafeLink."""
     _check_link(mail.link)
-    return _render("fapiao_red_lettered", language, asdict(mail))
+    return _render("fapiao_red_lettered", language, asdict(mail), brand=brand)
 
 
-def _render(name: str, language: Language, values: dict[str, object]) -> Content:
-    """Render both templates of a mail; the subject is the first line of the text."""
-    text = _ENVIRONMENT.get_template(f"{language}/{name}.txt").render(values)
-    html = _ENVIRONMENT.get_template(f"{language}/{name}.html").render(values)
-    subject, _, body = text.partition("\n")
+def _render(
+    name: str, language: Language, values: dict[str, object], *, brand: MailBrand
+) -> Content:
+    """Render both templates of a mail; the subject is the first line of the text.
+
+    Names stand in the subject no longer than a header bears, and in the mail as they are.
+    """
+    template = _ENVIRONMENT.get_template(f"{language}/{name}.txt")
+    text = template.render(values)
+    html = _ENVIRONMENT.get_template(f"{language}/{name}.html").render(values, brand=brand)
+    short = {
+        key: shown_name(value) if isinstance(value, str) else value for key, value in values.items()
+    }
+    subject = template.render(short).partition("\n")[0]
+    body = text.partition("\n")[2]
     return Content(subject.strip(), body.strip() + "\n", html)
 
 
@@ -118,14 +178,9 @@ def _plain(value: object) -> object:
     """Bring a value of somebody else's onto one line of visible characters, not endless."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    visible = (
-        char for char in value if char.isspace() or unicodedata.category(char) not in _UNSEEN
-    )
-    line = " ".join("".join(visible).split())
-    return line if len(line) <= _LONGEST_VALUE else f"{line[:_LONGEST_VALUE]}…"
+    return shown_name(value, longest=_LONGEST_VALUE)
 
 
-_UNSEEN = frozenset({"Cc", "Cf", "Cs"})
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=select_autoescape(["html"]),

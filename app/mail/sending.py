@@ -39,6 +39,9 @@ _OPEN = (MailStatus.QUEUED, MailStatus.FAILED)
 ReadFile = Callable[[str], bytes]
 """Returns the bytes of an attachment by its key. May use the network."""
 
+IsWanted = Callable[[Session, Mail], bool]
+"""Tells, when a mail is about to be sent, whether what it says is still true."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
@@ -95,16 +98,21 @@ def send_mail(
     *,
     sender: Party,
     read_file: ReadFile,
+    is_wanted: IsWanted = lambda _session, _mail: True,
     now: datetime,
 ) -> MailStatus:
     """Try to send a mail that is due, and return how far it got.
 
-    A mail that is sent, dead, not due yet or held by another worker is left as it is. The server
-    is talked to between two transactions. Raises NotFound.
+    A mail that is sent, dead, not due yet or held by another worker is left as it is; one that
+    is no longer wanted is withdrawn. The server is talked to between two transactions. Raises
+    NotFound.
     """
     with transaction() as session:
         mail = db.get_locked(session, Mail, mail_id, noun="mail")
         if mail.status not in _OPEN or mail.due_at > now:
+            return mail.status
+        if not is_wanted(session, mail):
+            _move(mail, MailEvent.WITHDRAW, error=None, now=now)
             return mail.status
         if mail.attempts >= MAX_ATTEMPTS:
             # Each of them took its worker along: a day of failures has fewer.

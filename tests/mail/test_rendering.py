@@ -8,10 +8,14 @@ from datetime import date
 import pytest
 
 from app.core.language import Language
+from app.mail.messages import one_line
 from app.mail.rendering import (
+    InvoiceCredited,
     InvoiceIssued,
     InvoicePaid,
+    MailBrand,
     UnsafeLink,
+    render_invoice_credited,
     render_invoice_issued,
     render_invoice_paid,
 )
@@ -36,6 +40,18 @@ PAID = InvoicePaid(
     transaction="4200001234202606021234567890",
     invoice_url="https://pay.example.cn/i/abc",
     reference="inv_0000000000001",
+)
+CREDITED = InvoiceCredited(
+    merchant_name="极光科技",
+    customer_name="北京堃昇科技",
+    number="MER-CN-2026-000001",
+    invoice_number="MER-2026-000001",
+    amount="¥89.59",
+    to_balance="¥30.00",
+    off_due="",
+    issued_on=date(2026, 6, 20),
+    invoice_url="https://pay.example.cn/i/abc",
+    reference="cn_0000000000001",
 )
 
 
@@ -105,3 +121,41 @@ def test_a_name_can_not_add_lines_to_a_mail_or_its_subject() -> None:
 def test_only_links_to_us_are_sent(link: str) -> None:
     with pytest.raises(UnsafeLink):
         render_invoice_issued(replace(ISSUED, pay_url=link), Language.EN)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_credit_note_says_what_it_took_off_and_where_that_went(language: Language) -> None:
+    content = render_invoice_credited(CREDITED, language)
+
+    assert "MER-CN-2026-000001" in content.subject
+    for body in (content.text, content.html):
+        for fact in ("MER-2026-000001", "¥89.59", "¥30.00", "2026-06-20"):
+            assert fact in body
+        assert not any(words in body for words in ("冲减应付", "Off what is due"))
+
+
+def test_a_brand_is_seen_in_the_html_alone() -> None:
+    brand = MailBrand("https://pay.example.cn/brand/abc/0f.png", "#0f766e")
+    plain = render_invoice_issued(ISSUED, Language.EN)
+
+    branded = render_invoice_issued(ISSUED, Language.EN, brand)
+
+    assert branded.text == plain.text
+    assert 'src="https://pay.example.cn/brand/abc/0f.png"' in branded.html
+    assert "background:#0f766e" in branded.html.replace(" ", "")
+    assert "<img" not in plain.html
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize(
+    "name", ["字" * 500, "\u202e\u200f" + "אבג" * 200, "<b>" * 200, "a\u2028b"]
+)
+def test_a_subject_fits_its_header_whatever_the_names(language: Language, name: str) -> None:
+    mail = replace(ISSUED, merchant_name=name, customer_name=name)
+
+    content = render_invoice_issued(mail, language)
+
+    assert one_line(content.subject, path="subject") == content.subject
+    assert "MER-2026-000001" in content.subject
+    assert "\u202e" not in content.subject + content.text + content.html
+    assert "<b>" not in content.html

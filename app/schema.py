@@ -18,6 +18,7 @@ from app.billing import coupon_models as coupons
 from app.billing import credit_models as credit
 from app.billing import fapiao_models as fapiao
 from app.billing import models as billing
+from app.billing import reminder_models as reminders
 from app.billing import replay_models as replays
 from app.billing import run_models as runs
 from app.config import ROOT, Settings
@@ -49,6 +50,7 @@ MODELS = (
     coupons,
     credit,
     fapiao,
+    reminders,
     replays,
     runs,
     payments,

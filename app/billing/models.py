@@ -193,6 +193,12 @@ class Invoice(Tenant, Base):
             "due_at",
             postgresql_where=text("status = 'open'"),
         ),
+        Index(
+            "ix_invoices_remind_at",
+            "merchant_id",
+            "remind_at",
+            postgresql_where=text("status = 'open'"),
+        ),
         {"info": {"scale": "tenant"}},
     )
 
@@ -246,6 +252,7 @@ class Invoice(Tenant, Base):
     finalize_at: Mapped[datetime | None]
     finalized_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
+    remind_at: Mapped[datetime | None]  # the next look at its reminders; null: at once
     paid_at: Mapped[datetime | None]
     voided_at: Mapped[datetime | None]
     void_reason: Mapped[str | None]

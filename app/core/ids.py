@@ -50,6 +50,7 @@ class Prefix(StrEnum):
     PRODUCT = "prod"
     RATE_CARD = "rc"
     RATE_CARD_VERSION = "rcv"
+    REMINDER = "rem"
     RUN = "run"
     TAX_RATE = "txr"
     USAGE_EVENT = "evt"

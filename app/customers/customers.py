@@ -45,6 +45,7 @@ def create_customer(
     name: str,
     email: str = "",
     language: str = "zh_Hans_CN",
+    is_reminded: bool = True,
     now: datetime,
 ) -> Customer:
     """Add a customer; `email` may be empty. Raises Invalid and ExternalIdTaken."""
@@ -54,6 +55,7 @@ def create_customer(
         name=clean_name(name, path="name"),
         email=_clean_email(email),
         language=_known_language(language),
+        is_reminded=is_reminded,
         created_at=now,
     )
     free = statement.on_conflict_do_nothing(index_elements=["merchant_id", "external_id"])
@@ -70,6 +72,7 @@ def update_customer(
     name: str | None = None,
     email: str | None = None,
     language: str | None = None,
+    is_reminded: bool | None = None,
 ) -> Customer:
     """Change what is given; the external id stays for ever. Raises NotFound and Invalid."""
     customer = db.get_locked(session, Customer, customer_id, noun="customer")
@@ -79,6 +82,8 @@ def update_customer(
         customer.email = _clean_email(email)
     if language is not None:
         customer.language = _known_language(language)
+    if is_reminded is not None:
+        customer.is_reminded = is_reminded
     return customer
 
 

@@ -58,6 +58,7 @@ class Customer(Tenant, Base):
     """The merchant's own end-customer, under the merchant's own `external_id`.
 
     `tax_rate_id` is the tax of all it buys, null for that of each product; an exempt one pays none.
+    One that is not reminded still gets its invoices.
     """
 
     __tablename__ = "customers"
@@ -78,6 +79,7 @@ class Customer(Tenant, Base):
     language: Mapped[str] = mapped_column(default="zh_Hans_CN")
     tax_rate_id: Mapped[int | None]
     is_tax_exempt: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    is_reminded: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     status: Mapped[CustomerStatus] = mapped_column(default=CustomerStatus.ACTIVE)
     created_at: Mapped[datetime]
 

@@ -1,6 +1,7 @@
 """Builders of valid rows. A test names only what it is about; the rest is filled in here."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
@@ -14,13 +15,16 @@ from app.core.money import Currency, Money
 from app.core.periods import Cycle
 from app.customers.models import Contract, Customer
 from app.identity.models import Merchant, Mode
+from app.pricing.discounts import Duration
 from app.pricing.models import (
     Aggregation,
+    Coupon,
     Metric,
     Product,
     RateCard,
     RateCardDraft,
     RateCardVersion,
+    TaxRate,
 )
 
 Row = TypeVar("Row", bound=Tenant)
@@ -113,6 +117,31 @@ class Make:
             "updated_by": ADA.name,
         }
         return self._add(RateCardDraft, defaults | columns)
+
+    def tax_rate(self, **columns: Any) -> TaxRate:
+        """Add six percent, within the price."""
+        defaults: dict[str, Any] = {
+            "code": self._code("vat"),
+            "name": "VAT",
+            "percent": Decimal(6),
+            "is_inclusive": True,
+            "created_at": NOON,
+        }
+        return self._add(TaxRate, defaults | columns)
+
+    def coupon(self, **columns: Any) -> Coupon:
+        """Add a coupon of ten percent for ever, unless an amount is named."""
+        defaults: dict[str, Any] = {
+            "code": self._code("COUPON"),
+            "name": "Welcome",
+            "percent": None if "amount_minor" in columns else Decimal(10),
+            "duration": Duration.FOREVER,
+            "product_codes": [],
+            "metric_codes": [],
+            "is_for_new_customers": False,
+            "created_at": NOON,
+        }
+        return self._add(Coupon, defaults | columns)
 
     def price_replay(self, card: RateCard, **columns: Any) -> PriceReplay:
         """Add a replay of May at prices of nothing."""

@@ -11,6 +11,8 @@ from fractions import Fraction
 from app.core.money import Currency, Money
 from app.fx import conversion
 
+NO_BALANCE = Money.zero(Currency.CNY)
+
 
 class NegativeAmount(ValueError):
     """An amount to collect is below zero: that is a credit note's business, not an invoice's."""
@@ -44,17 +46,18 @@ class LockedRates:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceAmounts:
-    """The four amounts an invoice records, frozen when it is finalised."""
+    """The amounts an invoice records, frozen when it is finalised."""
 
-    subtotal: Money  # pricing currency
-    collect: Money  # CNY, what the customer pays
+    total: Money  # pricing currency
+    collect: Money  # CNY
+    due: Money  # CNY, what of it a channel collects: the customer's balance pays the rest
     platform_fee: Money  # CNY, ours
     settlement: Money  # settlement currency, what the merchant is owed
 
     @property
     def net(self) -> Money:
-        """What is left of the collected CNY after our fee."""
-        return self.collect - self.platform_fee
+        """What is left of the CNY due after our fee."""
+        return self.due - self.platform_fee
 
 
 def sum_lines(lines: Iterable[Money], currency: Currency) -> Money:
@@ -63,14 +66,21 @@ def sum_lines(lines: Iterable[Money], currency: Currency) -> Money:
 
 
 def invoice_amounts(
-    subtotal: Money, rates: LockedRates, fee: PlatformFee, *, settlement_currency: Currency
+    total: Money,
+    rates: LockedRates,
+    fee: PlatformFee,
+    *,
+    settlement_currency: Currency,
+    balance: Money = NO_BALANCE,
 ) -> InvoiceAmounts:
-    """Work out the four amounts of an invoice over `subtotal`.
+    """Work out the amounts of an invoice over `total`, of which the customer's balance pays a part.
 
-    Multiplies into CNY and divides out of CNY, each rounded once. With one currency for pricing
-    and settlement the spread cancels out. Raises NegativeAmount.
+    Multiplies into CNY and divides out of CNY, each rounded once. The fee is taken from what is
+    due, for only that is captured. With one currency for pricing and settlement the spread
+    cancels out. Raises NegativeAmount.
     """
-    collect = conversion.to_cny(subtotal, rates.pricing)
-    platform_fee = fee.on(collect)
-    settlement = conversion.from_cny(collect - platform_fee, rates.settlement, settlement_currency)
-    return InvoiceAmounts(subtotal, collect, platform_fee, settlement)
+    collect = conversion.to_cny(total, rates.pricing)
+    due = collect - balance
+    platform_fee = fee.on(due)
+    settlement = conversion.from_cny(due - platform_fee, rates.settlement, settlement_currency)
+    return InvoiceAmounts(total, collect, due, platform_fee, settlement)

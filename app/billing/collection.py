@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.billing import balances, queries
+from app.billing import balances, queries, redemptions
 from app.billing.models import INVOICE, Invoice, InvoiceEvent, InvoiceLine, InvoiceStatus
 from app.core import db, ids, outbox
 from app.core.decimals import plain
@@ -75,8 +75,8 @@ def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> N
     """Cancel a locked invoice that is not paid: it keeps its number and can no longer be paid.
 
     What credit notes took off stays taken off; the rest of it is reversed (V1), and what the
-    customer's balance had paid is given back. Emits `invoice.voided`. Raises InvalidText and
-    InvoiceNotOpen.
+    customer's balance had paid is given back, as are the coupons it redeemed. Emits
+    `invoice.voided`. Raises InvalidText and InvoiceNotOpen.
     """
     reason = clean_name(reason, path="reason")
     if not INVOICE.allows(invoice.status, InvoiceEvent.VOID):
@@ -89,6 +89,7 @@ def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> N
     )
     posting.post(session, journal, now=now)
     balances.give_back(session, invoice, invoice.balance_used, now=now)
+    redemptions.release(session, invoice)
     _emit(session, EventType.INVOICE_VOIDED, invoice, now=now)
 
 
@@ -125,8 +126,12 @@ def payload(invoice: Invoice, customer: Customer, lines: Sequence[InvoiceLine]) 
         "contractId": _shown(Prefix.CONTRACT, invoice.contract_id),
         "periodFrom": invoice.period_from.isoformat(),
         "periodTo": invoice.period_to.isoformat(),
+        "discount": _amount(invoice.discount),
         "subtotal": _amount(invoice.subtotal),
+        "tax": _amount(invoice.tax),
+        "total": _amount(invoice.total),
         "collection": _amount(invoice.collection),
+        "due": _amount(invoice.due),
         "platformFee": _amount(invoice.platform_fee),
         "settlement": _amount(invoice.settlement),
         "lines": [_line(line, invoice.currency) for line in lines[:LINES_TOLD]],
@@ -189,6 +194,8 @@ def _line(line: InvoiceLine, currency: Currency) -> dict[str, Any]:
         "periodTo": line.period_to.isoformat(),
         "quantity": plain(line.quantity),
         "amount": _amount(Money(line.amount_minor, currency)),
+        "discount": _amount(Money(line.discount_minor, currency)),
+        "tax": _amount(Money(line.tax_minor, currency)),
     }
 
 

@@ -65,7 +65,8 @@ class CouponRedemption(Tenant, Base):
     """The use of a coupon by one invoice, and what it took off.
 
     However many invoices of a contract use a coupon, they are one redemption of it: limits count
-    contracts. `applied_on` is the day of the invoice, from which a repeating coupon runs.
+    contracts. `applied_on` is the day of the invoice, from which a repeating coupon runs;
+    `position` tells the order in which its coupons were taken off.
     """
 
     __tablename__ = "coupon_redemptions"
@@ -88,6 +89,7 @@ class CouponRedemption(Tenant, Base):
     customer_id: Mapped[int]
     status: Mapped[RedemptionStatus]
     applied_on: Mapped[date]
+    position: Mapped[int]
     amount_minor: Mapped[int]
     currency: Mapped[Currency]
 

@@ -9,8 +9,9 @@ from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.billing import bills, collection, numbers, queries
+from app.billing import balances, bills, collection, late_credits, numbers, queries, redemptions
 from app.billing.bills import Bill
+from app.billing.lines import Line
 from app.billing.models import (
     INVOICE,
     Invoice,
@@ -20,6 +21,7 @@ from app.billing.models import (
     InvoiceStatus,
 )
 from app.billing.quotes import Quote, quote
+from app.billing.totals import LineTotal
 from app.core import db, ids
 from app.core.periods import Period, local_date
 from app.customers import contracts
@@ -35,9 +37,6 @@ PAYMENT_TERM = timedelta(days=14)
 
 STRAGGLERS = timedelta(minutes=1)
 """How long, in real time, a request may still be storing usage of a period since drafted."""
-
-CREDIT_RECHECK = timedelta(days=30)
-"""How long an ended contract waits that is owed a credit, which no invoice can give."""
 
 
 class Outcome(StrEnum):
@@ -63,7 +62,7 @@ def draft(session: Session, contract_id: int, *, now: datetime) -> Invoice | Non
     contracts.advance_period(contract, zone=ZoneInfo(merchant.time_zone))
     contract.retry_at = None
     if invoice is not None:
-        _write_lines(session, invoice, bills.bill_of(session, contract, invoice))
+        _write(session, invoice, bills.bill_of(session, contract, invoice), contract=contract)
     return invoice
 
 
@@ -71,31 +70,32 @@ def draft_late(session: Session, contract_id: int, *, now: datetime) -> Invoice 
     """Draft the one invoice of late usage of a contract that has no next one.
 
     It is due when no more usage can come. Locks the contract. Returns None when it is not, or
-    nothing is to be paid; a credit then stays with the contract. Raises NotFound and LineTooLarge.
+    nothing is to be paid; what the contract is owed then becomes credit notes. Raises NotFound
+    and LineTooLarge.
     """
     contract = _lock_contract(session, contract_id)
     period = _collecting(session, contract, now=now)
     if period is None:
         return None
-    bill = bills.late_bill(session, contract)
-    if not bill.subtotal:
-        contract.late_from = bill.late_from
-        contract.retry_at = now + CREDIT_RECHECK if bill.late_from else None
+    late = bills.draw_late(session, contract)
+    if not late.amount:
+        late_credits.give(session, contract, now=now)
+        contract.late_from = contract.retry_at = None
         return None
     values = _draft_values(session, contract, period, now=now)
     invoice = _insert_draft(session, values | {"kind": InvoiceKind.LATE, "finalize_at": now})
     if invoice is not None:
-        _write_lines(session, invoice, bill)
+        _write(session, invoice, bills.bill_of(session, contract, invoice), contract=contract)
     return invoice
 
 
 def finalize(session: Session, invoice_id: int, *, rates: RateSource, now: datetime) -> Outcome:
     """Issue a draft: rate all usage of its period, lock rates, terms and amounts, give a number.
 
-    One that comes to nothing is paid at once. Posts T1, emits the event and owes the PDF. Locks
-    the merchant, so that numbers have no gaps and the clock no way back; then the contract, so
-    that usage is either in the invoice or late; then the invoice. Finalising twice changes
-    nothing. Raises NotFound, LineTooLarge and NoRate.
+    See `issue`. Locks the merchant, so that numbers have no gaps and the clock no way back; then
+    the contract, so that usage is either in the invoice or late; then the invoice, the coupons it
+    redeems, and the balance. Finalising twice changes nothing. Raises NotFound, LineTooLarge and
+    NoRate.
     """
     merchant = clocks.lock_merchant(session)
     contract = _lock_contract_of(session, queries.get_invoice(session, invoice_id))
@@ -104,27 +104,40 @@ def finalize(session: Session, invoice_id: int, *, rates: RateSource, now: datet
         return Outcome.REPEATED
     # All is looked up before anything is set: a flush in between would be half an invoice.
     bill = bills.bill_of(session, contract, invoice)
-    locked = quote(session, bill.subtotal, rates=rates, now=now)
+    locked = quote(session, bill.totals.total, rates=rates, now=now)
     stragglers_from = _stragglers_from(session, invoice)
+    _write(session, invoice, bill, contract=contract)
+    redemptions.count(session, invoice)
+    if contract is not None:
+        _note_billed(contract, invoice)
+        late_from = (bill.draw.late_from, stragglers_from)
+        contract.late_from = min(filter(None, late_from), default=None)
+    issue(session, invoice, locked, merchant=merchant, now=now)
+    return Outcome.FINALIZED
+
+
+def issue(
+    session: Session, invoice: Invoice, locked: Quote, *, merchant: Merchant, now: datetime
+) -> None:
+    """Make a draft that has its lines an open invoice, with a number and what `locked` says.
+
+    The customer's balance pays what it can; where nothing is due, the invoice is paid at once.
+    Posts T1, emits the event and owes the PDF. The merchant and the invoice are locked.
+    """
     number = numbers.next_invoice_number(session, merchant, now=now)
     _lock(invoice, locked)
     invoice.status = INVOICE.after(invoice.status, InvoiceEvent.FINALIZE)
     invoice.number, invoice.finalized_at, invoice.due_at = number, now, now + PAYMENT_TERM
     merchant.first_invoice_at = merchant.first_invoice_at or now
-    _write_lines(session, invoice, bill)
-    if contract is not None:
-        _note_billed(contract, invoice)
-        contract.late_from = min(filter(None, (bill.late_from, stragglers_from)), default=None)
-    if not invoice.collection:
+    balance = balances.use(session, invoice, now=now)
+    if balance:
+        _lock(invoice, locked.less(balance))
+    journal = journals.invoice_finalized(invoice.id, invoice.collection, due=invoice.due)
+    posting.post(session, journal, now=now)
+    if invoice.due:
+        collection.announce(session, invoice, now=now)
+    else:
         collection.mark_paid(session, invoice, now=now)
-        return Outcome.FINALIZED
-    posting.post(
-        session,
-        journals.invoice_finalized(invoice.id, invoice.collection, due=invoice.collection),
-        now=now,
-    )
-    collection.announce(session, invoice, now=now)
-    return Outcome.FINALIZED
 
 
 def _lock_contract(session: Session, contract_id: int) -> Contract:
@@ -225,36 +238,51 @@ def _grace_ends(contract: Contract, period: Period, merchant: Merchant) -> datet
     return max(period.end_at, contract.created_at) + timedelta(hours=merchant.grace_hours)
 
 
-def _write_lines(session: Session, invoice: Invoice, bill: Bill) -> None:
-    """Replace the lines of a draft: usage may have come late, within the grace."""
-    invoice.subtotal_minor = invoice.total_minor = bill.subtotal.minor
+def _write(session: Session, invoice: Invoice, bill: Bill, *, contract: Contract | None) -> None:
+    """Replace what a draft bills: usage may have come late, within the grace."""
+    totals = bill.totals
+    invoice.discount_minor = totals.discount.minor
+    invoice.subtotal_minor = totals.subtotal.minor
+    invoice.tax_minor, invoice.total_minor = totals.tax.minor, totals.total.minor
     session.execute(delete(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id))
+    lines = zip(bill.lines, totals.lines, strict=True)
     session.add_all(
-        InvoiceLine(
-            merchant_id=invoice.merchant_id,
-            invoice_id=invoice.id,
-            position=position,
-            kind=line.kind,
-            part=dict(line.part),
-            period_from=line.first_day,
-            period_to=line.end_day,
-            metric_id=line.metric.id if line.metric else None,
-            metric_code=line.metric.code if line.metric else "",
-            description=line.description,
-            unit=line.metric.unit if line.metric else "",
-            quantity=line.usage.quantity,
-            events=line.usage.events,
-            amount_minor=line.amount.minor,
-            is_priced=line.is_priced,
-            tiers=list(line.tiers),
-        )
-        for position, line in enumerate(bill.lines, start=1)
+        _row(invoice, position, line, total=total)
+        for position, (line, total) in enumerate(lines, start=1)
+    )
+    if contract is not None:
+        redemptions.reserve(session, invoice, bill.discounts, contract=contract)
+
+
+def _row(invoice: Invoice, position: int, line: Line, *, total: LineTotal) -> InvoiceLine:
+    return InvoiceLine(
+        merchant_id=invoice.merchant_id,
+        invoice_id=invoice.id,
+        position=position,
+        kind=line.kind,
+        part=dict(line.part),
+        period_from=line.first_day,
+        period_to=line.end_day,
+        metric_id=line.metric.id if line.metric else None,
+        metric_code=line.metric.code if line.metric else "",
+        description=line.description,
+        unit=line.metric.unit if line.metric else "",
+        quantity=line.usage.quantity,
+        events=line.usage.events,
+        amount_minor=line.amount.minor,
+        discount_minor=total.discount.minor,
+        tax_percent=total.tax_percent,
+        tax_is_inclusive=total.is_inclusive,
+        tax_minor=total.tax.minor,
+        is_priced=line.is_priced,
+        tiers=list(line.tiers),
     )
 
 
 def _lock(invoice: Invoice, locked: Quote) -> None:
     amounts, terms = locked.amounts, locked.terms
-    invoice.collection_minor = invoice.due_minor = amounts.collect.minor
+    invoice.collection_minor, invoice.due_minor = amounts.collect.minor, amounts.due.minor
+    invoice.balance_minor = amounts.collect.minor - amounts.due.minor
     invoice.platform_fee_minor = amounts.platform_fee.minor
     invoice.net_minor = amounts.net.minor
     invoice.settlement_minor = amounts.settlement.minor

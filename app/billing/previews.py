@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from app.billing import bills
+from app.billing.bills import Bill
 from app.billing.lines import Line
 from app.billing.quotes import Quote, quote
 from app.billing.scopes import Scope, scope_of
+from app.billing.totals import Totals
 from app.customers.models import Contract
 from app.fx.rates import RateSource
 from app.identity import clocks
@@ -20,12 +22,23 @@ from app.pricing.price_sets import read_terms
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The next invoice as it would be if its period were over: late usage and commitment too."""
+    """The next invoice as it would be if its period were over: with all that it would bill.
+
+    Late usage, commitment, coupons and tax are in it. Of the customer's balance nothing is taken.
+    """
 
     period_from: date
     period_to: date
-    lines: Sequence[Line]
+    bill: Bill
     quote: Quote
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        return self.bill.lines
+
+    @property
+    def totals(self) -> Totals:
+        return self.bill.totals
 
     @property
     def unpriced(self) -> list[Line]:
@@ -44,8 +57,8 @@ def preview(
     if scope is None:
         return None
     bill = bills.period_bill(session, contract, scope)
-    quoted = quote(session, bill.subtotal, rates=rates, now=now)
-    return Preview(scope.first_day, scope.end_day, bill.lines, quoted)
+    quoted = quote(session, bill.totals.total, rates=rates, now=now)
+    return Preview(scope.first_day, scope.end_day, bill, quoted)
 
 
 def open_scope(session: Session, contract: Contract) -> Scope | None:

@@ -1,13 +1,19 @@
 """What an amount comes to now: collected in CNY, our fee, settled; by today's rates and terms."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from app.billing.amounts import InvoiceAmounts, LockedRates, PlatformFee, invoice_amounts
+from app.billing.amounts import (
+    NO_BALANCE,
+    InvoiceAmounts,
+    LockedRates,
+    PlatformFee,
+    invoice_amounts,
+)
 from app.billing.models import FxSnapshot
 from app.core.money import Currency, Money
 from app.core.periods import local_date
@@ -19,21 +25,32 @@ from app.identity.models import PlatformTerms
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The four amounts, and the rates and terms they came from: what an invoice locks."""
+    """The amounts, and the rates and terms they came from: what an invoice locks."""
 
     amounts: InvoiceAmounts
     fx: FxSnapshot
     terms: PlatformTerms
 
+    def less(self, balance: Money) -> "Quote":
+        """Return the quote with `balance` of what is collected paid by the customer's balance."""
+        amounts = _amounts(
+            self.amounts.total,
+            self.fx,
+            self.terms,
+            settlement_currency=self.amounts.settlement.currency,
+            balance=balance,
+        )
+        return replace(self, amounts=amounts)
 
-def quote(session: Session, subtotal: Money, *, rates: RateSource, now: datetime) -> Quote:
-    """Price `subtotal` for the session's merchant, by the midpoints and the terms of `now`.
+
+def quote(session: Session, total: Money, *, rates: RateSource, now: datetime) -> Quote:
+    """Price `total` for the session's merchant, by the midpoints and the terms of `now`.
 
     Raises NoRate when a currency has no fresh midpoint.
     """
     merchant = clocks.get_merchant(session)
     in_force = terms.terms_on(session, local_date(now, ZoneInfo(merchant.time_zone)))
-    pricing = rates.midpoint(subtotal.currency, at=now)
+    pricing = rates.midpoint(total.currency, at=now)
     settlement = rates.midpoint(merchant.settlement_currency, at=now)
     fx = FxSnapshot(
         publisher=pricing.publisher,
@@ -44,13 +61,25 @@ def quote(session: Session, subtotal: Money, *, rates: RateSource, now: datetime
         settlement_midpoint=settlement.per_100,
         settlement_rate=_rate(settlement, in_force),
     )
-    amounts = invoice_amounts(
-        subtotal,
+    amounts = _amounts(total, fx, in_force, settlement_currency=merchant.settlement_currency)
+    return Quote(amounts, fx, in_force)
+
+
+def _amounts(
+    total: Money,
+    fx: FxSnapshot,
+    in_force: PlatformTerms,
+    *,
+    settlement_currency: Currency,
+    balance: Money = NO_BALANCE,
+) -> InvoiceAmounts:
+    return invoice_amounts(
+        total,
         LockedRates(fx.pricing_rate, fx.settlement_rate),
         PlatformFee(in_force.fee_bps, in_force.fee_fixed_minor),
-        settlement_currency=merchant.settlement_currency,
+        settlement_currency=settlement_currency,
+        balance=balance,
     )
-    return Quote(amounts, fx, in_force)
 
 
 def _rate(midpoint: Midpoint, in_force: PlatformTerms) -> Decimal:

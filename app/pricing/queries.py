@@ -186,6 +186,27 @@ def version_of_number(session: Session, rate_card_id: int, number: int) -> RateC
     return version
 
 
+def product_of_version(session: Session, version_id: int) -> Product:
+    """Return the product whose rate card the version is of. Raises NotFound."""
+    statement = (
+        select(Product)
+        .join(
+            RateCard,
+            (RateCard.merchant_id == Product.merchant_id) & (RateCard.product_id == Product.id),
+        )
+        .join(
+            RateCardVersion,
+            (RateCardVersion.merchant_id == RateCard.merchant_id)
+            & (RateCardVersion.rate_card_id == RateCard.id),
+        )
+        .where(RateCardVersion.id == version_id)
+    )
+    product = session.scalars(statement).one_or_none()
+    if product is None:
+        raise NotFound("there is no rate card version of this id")
+    return product
+
+
 def version_before(session: Session, version: RateCardVersion) -> RateCardVersion | None:
     """Return the version that `version` took the place of, None for the first."""
     if version.number == 1:

@@ -125,6 +125,7 @@ def add_redemptions() -> None:
     sa.Column('customer_id', sa.BigInteger(), nullable=False),
     sa.Column('status', sa.Enum('reserved', 'counted', 'released', name='redemptionstatus', native_enum=False, length=32), nullable=False),
     sa.Column('applied_on', sa.Date(), nullable=False),
+    sa.Column('position', sa.BigInteger(), nullable=False),
     sa.Column('amount_minor', sa.BigInteger(), nullable=False),
     sa.Column('currency', _CURRENCY, nullable=False),
     sa.CheckConstraint('amount_minor >= 0', name=op.f('ck_coupon_redemptions_amount')),

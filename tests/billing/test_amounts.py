@@ -39,7 +39,11 @@ def test_the_worked_example_comes_out() -> None:
     )
 
     assert amounts == InvoiceAmounts(
-        subtotal=usd(12_641), collect=cny(90_533), platform_fee=cny(2_716), settlement=usd(12_262)
+        total=usd(12_641),
+        collect=cny(90_533),
+        due=cny(90_533),
+        platform_fee=cny(2_716),
+        settlement=usd(12_262),
     )
     assert amounts.net == cny(87_817)
 
@@ -75,7 +79,7 @@ def test_an_invoice_of_nothing_is_all_zero() -> None:
         settlement_currency=Currency.USD,
     )
 
-    assert amounts == InvoiceAmounts(usd(0), cny(0), cny(0), usd(0))
+    assert amounts == InvoiceAmounts(usd(0), cny(0), cny(0), cny(0), usd(0))
 
 
 def test_an_invoice_below_zero_is_refused() -> None:

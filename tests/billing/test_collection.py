@@ -116,8 +116,12 @@ def test_the_payload_names_the_customer_as_the_merchant_does(
         "contractId": show(Prefix.CONTRACT, invoice.contract_id),
         "periodFrom": "2026-05-01",
         "periodTo": "2026-06-01",
+        "discount": {"amountMinor": 0, "currency": "USD"},
         "subtotal": {"amountMinor": 12_641, "currency": "USD"},
+        "tax": {"amountMinor": 0, "currency": "USD"},
+        "total": {"amountMinor": 12_641, "currency": "USD"},
         "collection": {"amountMinor": 90_533, "currency": "CNY"},
+        "due": {"amountMinor": 90_533, "currency": "CNY"},
         "platformFee": {"amountMinor": 2_716, "currency": "CNY"},
         "settlement": {"amountMinor": 12_262, "currency": "USD"},
         "lines": [
@@ -130,6 +134,8 @@ def test_the_payload_names_the_customer_as_the_merchant_does(
                 "periodTo": "2026-06-01",
                 "quantity": "12641",
                 "amount": {"amountMinor": 12_641, "currency": "USD"},
+                "discount": {"amountMinor": 0, "currency": "USD"},
+                "tax": {"amountMinor": 0, "currency": "USD"},
             }
         ],
         "lineCount": 1,

@@ -74,7 +74,7 @@ def test_the_days_add_up_to_the_bill_to_come(
     preview = previews.preview(session, sale.contract, rates=RATES, now=MAY_31)
     assert preview is not None
     total = sum(amount.minor for each in days for amount in each.amounts.values())
-    assert total == preview.quote.amounts.subtotal.minor
+    assert total == preview.quote.amounts.total.minor
 
 
 def test_months_are_those_of_the_usage(session: Session, make: Make) -> None:

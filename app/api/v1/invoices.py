@@ -147,7 +147,7 @@ class UpcomingOut(Out):
             contract_id=show(Prefix.CONTRACT, contract_id),
             period_from=preview.period_from,
             period_to=preview.period_to,
-            subtotal=Amount.of(amounts.subtotal),
+            subtotal=Amount.of(preview.totals.subtotal),
             collection=Amount.of(amounts.collect),
             platform_fee=Amount.of(amounts.platform_fee),
             settlement=Amount.of(amounts.settlement),

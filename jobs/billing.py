@@ -17,11 +17,11 @@ def run_due() -> None:
     sweep.for_each(merchants, lambda merchant_id: catch_up(merchant_id=merchant_id))
 
 
-def catch_up(*, merchant_id: int) -> None:
+def catch_up(*, merchant_id: int, trigger: str = RunTrigger.SCHEDULE.value) -> None:
     """Run one merchant up to its own time: its clock was moved, or something fell due."""
     with transaction(merchant_id) as session:
         now = clocks.now(session)
-    runs.run_due(bound(merchant_id), runtime().rates, trigger=RunTrigger.SCHEDULE, now=now)
+    runs.run_due(bound(merchant_id), runtime().rates, trigger=RunTrigger(trigger), now=now)
     ring()  # the run owes prints and mails: do not make a newcomer wait for the next beat
 
 

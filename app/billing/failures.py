@@ -11,7 +11,7 @@ from app.billing.run_models import RunFailure
 from app.core import db, ids
 from app.core.errors import NotFound, Refusal
 from app.core.ids import Prefix
-from app.core.paging import DEFAULT_LIMIT
+from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.customers.models import Contract
 
 INTERNAL = "internal_error"
@@ -59,16 +59,25 @@ def subjects(session: Session) -> set[str]:
     return set(session.scalars(select(RunFailure.subject)))
 
 
-def list_failures(session: Session, *, limit: int = DEFAULT_LIMIT) -> list[RunFailure]:
-    """Return the merchant's failures, the last one first."""
-    newest = select(RunFailure).order_by(RunFailure.last_failed_at.desc(), RunFailure.subject)
-    return list(session.scalars(newest.limit(limit)))
+def list_failures(
+    session: Session, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[RunFailure]:
+    """Return what of the merchant's waits for another try, the newest first. Raises Invalid."""
+    return newest_first(session, select(RunFailure), RunFailure.id, cursor=cursor, limit=limit)
 
 
-def count_by_merchant(reader: Session) -> dict[int, int]:
-    """Return how much waits for another try, of every merchant that has something."""
-    counted = select(RunFailure.merchant_id, func.count()).group_by(RunFailure.merchant_id)
-    return dict(reader.execute(counted.execution_options(platform=True)).all())
+def list_all_failures(
+    reader: Session, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[RunFailure]:
+    """Return what waits over all merchants, by the login that reads all. Raises Invalid."""
+    statement = select(RunFailure).execution_options(platform=True)
+    return newest_first(reader, statement, RunFailure.id, cursor=cursor, limit=limit)
+
+
+def count_all(reader: Session) -> int:
+    """Count what waits for another try over all merchants."""
+    counted = select(func.count()).select_from(RunFailure).execution_options(platform=True)
+    return reader.scalar(counted) or 0
 
 
 def retry(session: Session, subject: str, *, now: datetime) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Identity, text
+from sqlalchemy import Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Tenant, one_of
@@ -52,9 +52,13 @@ class RunFailure(Tenant, Base):
     """
 
     __tablename__ = "run_failures"
-    __table_args__ = ({"info": {"scale": "tenant"}},)
+    __table_args__ = (
+        Index("ix_run_failures_id", "merchant_id", "id"),
+        {"info": {"scale": "tenant"}},
+    )
 
     subject: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(Identity(always=True))
     code: Mapped[str]
     message: Mapped[str]
     attempts: Mapped[int]

@@ -61,6 +61,7 @@ class _Run:
         """Begin a phase of at most `due` steps."""
         self.left = self._limit
         self._row.total = self._row.done + min(due, self._limit)
+        self.tell()
 
     def drafted(self, subject: str) -> None:
         self._row.drafted += 1

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import redis
-from flask import abort, flash, redirect, request, url_for
+from flask import abort, flash, redirect, url_for
 from flask_babel import gettext as _
 from rq import Queue, Worker
 from rq.job import Job
@@ -16,18 +16,14 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.billing import queries as invoices
-from app.billing import runs
-from app.billing.run_models import InvoiceRun, RunTrigger
 from app.core import clock, outbox
-from app.core.errors import NotFound, Unavailable
+from app.core.errors import Unavailable
 from app.core.ids import Prefix, find_merchant, read, show, show_merchant
 from app.core.outbox import Backlog, JobState, OutboxJob
-from app.extensions import bound, reading, ring, runtime, transaction
-from app.identity import clocks
+from app.extensions import reading, ring, runtime, transaction
 from app.identity import queries as identity
 from app.identity.models import Merchant
 from app.web import health, listing
-from app.web.invoices import told
 from app.web.page import page
 
 QUEUES = ("default", "webhooks", "documents")
@@ -69,42 +65,6 @@ def admin() -> Response:
     )
 
 
-def admin_runs() -> Response:
-    """Show one page of runs over all merchants."""
-    with reading() as session:
-        found = invoices.list_all_runs(session, cursor=listing.cursor())
-        named = _merchants(session, (run.merchant_id for run in found.rows))
-        choices = identity.newest_merchants(session)
-    return page(
-        "admin/runs.html",
-        fragment="rows",
-        nav="runs",
-        rows=[(run, named[run.merchant_id]) for run in found.rows],
-        pager=listing.pager(found.next_cursor),
-        choices=[
-            ("", _("Every merchant with something due")),
-            *((show_merchant(row.merchant_id), f"{row.name} · {row.mode}") for row in choices),
-        ],
-    )
-
-
-def run_invoices() -> Response:
-    """Invoice what is due, of one merchant or of all that have something."""
-    wanted = request.form.get("merchant", "")
-    made = [_run(merchant_id) for merchant_id in ([_known(wanted)] if wanted else _due())]
-    for run in made:
-        if run.failed:
-            flash(*told(run))
-    text = _(
-        "Merchants run: %(merchants)s. Drafted: %(drafted)s. Finalized: %(finalized)s.",
-        merchants=len(made),
-        drafted=sum(run.drafted for run in made),
-        finalized=sum(run.finalized for run in made),
-    )
-    flash(text, "ok")
-    return redirect(url_for("web.admin_runs"), 303)
-
-
 def admin_jobs() -> Response:
     """Show the queues, who works on them, and what failed there."""
     try:
@@ -122,7 +82,7 @@ def admin_outbox() -> Response:
     with reading() as session:
         backlog = outbox.backlog(session, now=clock.now())
         found = outbox.list_jobs(session, state, cursor=listing.cursor())
-        named = _merchants(session, (job.merchant_id for job in found.rows))
+        named = merchant_names(session, (job.merchant_id for job in found.rows))
     return page(
         "admin/outbox.html",
         fragment="rows",
@@ -156,27 +116,8 @@ def _states(backlog: Backlog) -> list[tuple[str, str, int | None]]:
     ]
 
 
-def _known(text: str) -> int:
-    merchant_id = find_merchant(text)
-    if merchant_id is not None:
-        with reading() as session:
-            if identity.merchants_by_id(session, [merchant_id]):
-                return merchant_id
-    raise NotFound("there is no merchant of this id")
-
-
-def _due() -> list[int]:
-    with reading() as session:
-        return runs.due_merchants(session, now=clock.now())
-
-
-def _run(merchant_id: int) -> InvoiceRun:
-    with transaction(merchant_id) as session:
-        now = clocks.now(session)
-    return runs.run_due(bound(merchant_id), runtime().rates, trigger=RunTrigger.ADMIN, now=now)
-
-
-def _merchants(session: Session, merchant_ids: Iterable[int]) -> dict[int, str]:
+def merchant_names(session: Session, merchant_ids: Iterable[int]) -> dict[int, str]:
+    """Name merchants by their numbers; what is no merchant's is the platform's."""
     wanted = set(merchant_ids)
     found: dict[int, Merchant] = identity.merchants_by_id(session, wanted)
     names = {merchant_id: merchant.name for merchant_id, merchant in found.items()}

@@ -13,11 +13,12 @@ from flask_babel import ngettext
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.billing import alerts
+from app.billing import alerts, failures
 from app.billing import queries as invoices
 from app.billing.alerts import Unpriced
 from app.billing.models import Invoice
 from app.billing.queries import Collected
+from app.billing.run_models import RunFailure
 from app.core.errors import Invalid
 from app.core.ids import Prefix, show
 from app.core.money import Currency, Money
@@ -35,6 +36,7 @@ from app.web.access import now
 from app.web.axes import axis_days, short
 from app.web.moments import format_date
 from app.web.page import page
+from app.web.refusals import say_code
 from app.webhooks import queries as webhooks
 from app.webhooks.models import DisabledReason, EndpointStatus, WebhookEndpoint
 
@@ -218,9 +220,18 @@ def _troubles(session: Session) -> list[Trouble]:
                 url_for("web.invoice", invoice_id=show(Prefix.INVOICE, order.invoice_id)),
             )
         )
+    troubles += [_failure_trouble(row) for row in failures.list_failures(session).rows]
     return troubles + [
         _unpriced_trouble(session, each) for each in alerts.unpriced(session, now=now())
     ]
+
+
+def _failure_trouble(failure: RunFailure) -> Trouble:
+    if failure.subject.startswith(f"{Prefix.CONTRACT}_"):
+        href = url_for("web.contract", contract_id=failure.subject)
+    else:
+        href = url_for("web.invoice", invoice_id=failure.subject)
+    return Trouble(_("An invoice could not be made"), say_code(failure.code, failure.message), href)
 
 
 def _unpriced_trouble(session: Session, gap: Unpriced) -> Trouble:

@@ -11,10 +11,14 @@ def say(refusal: Refusal) -> str:
 
     What a refusal says itself is English and knows the details; other languages get the rule.
     """
-    own_words = str(refusal)
+    return say_code(refusal.code, str(refusal))
+
+
+def say_code(code: str, own_words: str) -> str:
+    """Return the sentence for a refusal that was kept: its code, and what it said itself."""
     if str(get_locale()) != "en":
-        own_words = _rules().get(refusal.code, own_words)
-    return (_sentences() | _sentences_of_usage()).get(refusal.code, own_words)
+        own_words = _rules().get(code, own_words)
+    return (_sentences() | _sentences_of_usage()).get(code, own_words)
 
 
 def _rules() -> dict[str, str]:
@@ -59,6 +63,7 @@ def _sentences() -> dict[str, str]:
         "invalid_code": _("Use 1 to 64 of a–z, 0–9 and _, beginning with a letter."),
         "invalid_email": _("This is not an e-mail address."),
         "invoice_not_open": _("Only an open invoice can be voided."),
+        "internal_error": _("Something went wrong on our side. We have been told."),
         "line_too_large": _("A line comes to more than we bill. Look at its price."),
         "no_draft": _("There is no draft any more: it was published or discarded."),
         "product_archived": _("This product is archived. Restore it first."),

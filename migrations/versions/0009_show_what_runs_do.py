@@ -21,6 +21,7 @@ def upgrade() -> None:
     op.create_table('run_failures',
     sa.Column('merchant_id', sa.BigInteger(), nullable=False),
     sa.Column('subject', sa.Text(), nullable=False),
+    sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
     sa.Column('code', sa.Text(), nullable=False),
     sa.Column('message', sa.Text(), nullable=False),
     sa.Column('attempts', sa.BigInteger(), nullable=False),
@@ -30,4 +31,5 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('merchant_id', 'subject', name=op.f('pk_run_failures')),
     info={'scale': 'tenant'}
     )
+    op.create_index('ix_run_failures_id', 'run_failures', ['merchant_id', 'id'])
     tenant('run_failures', grants='SELECT, INSERT, UPDATE, DELETE')

@@ -33,52 +33,55 @@ from tests.make import NOON, Make, cny
 COLLECTED = cny(90_533)
 LATER = NOON + timedelta(minutes=3)
 
+_EXAMPLE: dict[str, Any] = {
+    "kind": InvoiceKind.USAGE,
+    "status": InvoiceStatus.OPEN,
+    "period_start_at": datetime(2026, 4, 30, 16, tzinfo=UTC),
+    "period_end_at": datetime(2026, 5, 31, 16, tzinfo=UTC),
+    "period_from": date(2026, 5, 1),
+    "period_to": date(2026, 6, 1),
+    "time_zone": "Asia/Shanghai",
+    "currency": Currency.USD,
+    "subtotal_minor": 12_641,
+    "total_minor": 12_641,
+    "collection_minor": COLLECTED.minor,
+    "platform_fee_minor": 2_716,
+    "net_minor": 87_817,
+    "settlement_currency": Currency.USD,
+    "settlement_minor": 12_262,
+    "fx_publisher": "fixture",
+    "fx_published_at": NOON,
+    "fx_spread_bps": 80,
+    "fx_pricing_midpoint": Decimal("710.50"),
+    "fx_pricing_rate": Decimal("7.16184"),
+    "fx_settlement_midpoint": Decimal("710.50"),
+    "fx_settlement_rate": Decimal("7.16184"),
+    "rate_card": {},
+    "rate_card_sha256": "0" * 64,
+    "created_at": NOON,
+    "finalize_at": NOON,
+    "finalized_at": NOON,
+    "due_at": NOON + timedelta(days=30),
+}
+
 
 def issue(session: Session, **columns: Any) -> Invoice:
     """Issue the invoice of the rules' full example: 905.33 CNY, 27.16 of it our fee, T1 posted."""
     contract = _contract(session)
-    values: dict[str, Any] = {
-        "kind": InvoiceKind.USAGE,
-        "status": InvoiceStatus.OPEN,
+    values = _EXAMPLE | {
         "number": f"LUM-2026-{contract.id}",
         "customer_id": contract.customer_id,
         "contract_id": contract.id,
-        "period_start_at": datetime(2026, 4, 30, 16, tzinfo=UTC),
-        "period_end_at": datetime(2026, 5, 31, 16, tzinfo=UTC),
-        "period_from": date(2026, 5, 1),
-        "period_to": date(2026, 6, 1),
-        "time_zone": "Asia/Shanghai",
-        "currency": Currency.USD,
-        "subtotal_minor": 12_641,
-        "total_minor": 12_641,
-        "collection_minor": COLLECTED.minor,
-        "platform_fee_minor": 2_716,
-        "net_minor": 87_817,
-        "settlement_currency": Currency.USD,
-        "settlement_minor": 12_262,
-        "fx_publisher": "fixture",
-        "fx_published_at": NOON,
-        "fx_spread_bps": 80,
-        "fx_pricing_midpoint": Decimal("710.50"),
-        "fx_pricing_rate": Decimal("7.16184"),
-        "fx_settlement_midpoint": Decimal("710.50"),
-        "fx_settlement_rate": Decimal("7.16184"),
         "rate_card_version_id": contract.rate_card_version_id,
-        "rate_card": {},
-        "rate_card_sha256": "0" * 64,
         "link_secret": random_base62(22),
-        "created_at": NOON,
-        "finalize_at": NOON,
-        "finalized_at": NOON,
-        "due_at": NOON + timedelta(days=30),
     }
     values |= columns
     values.setdefault("due_minor", values["collection_minor"])
     invoice = Invoice(merchant_id=merchant_of(session), **values)
     session.add(invoice)
     session.flush()  # the orders' foreign key needs this row
-    due = invoice.collection
-    posting.post(session, journals.invoice_finalized(invoice.id, due, due=due), now=NOON)
+    journal = journals.invoice_finalized(invoice.id, invoice.collection, due=invoice.due)
+    posting.post(session, journal, now=NOON)
     return invoice
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.audit.recording import SYSTEM, Actor, Change, record
 from app.billing import collection, fapiao_queries, queries
-from app.billing.fapiao_amounts import amounts_of
+from app.billing.fapiao_amounts import left_of, tax_of, tax_rows
 from app.billing.fapiao_details import Details, checked
 from app.billing.fapiao_models import (
     FAPIAO,
@@ -40,7 +40,7 @@ _DETAILS = (
     "account",
     "note",
 )
-_ASKABLE = frozenset({InvoiceStatus.OPEN, InvoiceStatus.PAID})
+_ASKABLE = frozenset({InvoiceStatus.OPEN, InvoiceStatus.PAID, InvoiceStatus.PARTIALLY_REFUNDED})
 
 
 class FapiaoNotPossible(Conflict):
@@ -55,7 +55,7 @@ class FapiaoAlreadyRequested(Conflict):
 
 def is_possible(invoice: Invoice) -> bool:
     """Tell whether a fapiao of this invoice may be asked for, if none was."""
-    return invoice.status in _ASKABLE and bool(amounts_of(invoice).amount)
+    return invoice.status in _ASKABLE and bool(left_of(invoice))
 
 
 def request(session: Session, invoice_id: int, details: Details, *, now: datetime) -> FapiaoRequest:
@@ -70,7 +70,6 @@ def request(session: Session, invoice_id: int, details: Details, *, now: datetim
         raise FapiaoNotPossible("there is no fapiao for this invoice")
     if fapiao_queries.find_live(session, invoice.id) is not None:
         raise FapiaoAlreadyRequested("a fapiao of this invoice was requested already")
-    amounts = amounts_of(invoice)
     made = FapiaoRequest(
         merchant_id=invoice.merchant_id,
         id=ids.new_id(),
@@ -78,9 +77,8 @@ def request(session: Session, invoice_id: int, details: Details, *, now: datetim
         customer_id=invoice.customer_id,
         status=FapiaoStatus.REQUESTED,
         revision=1,
-        amount_minor=amounts.amount.minor,
-        tax_minor=amounts.tax.minor,
         requested_at=now,
+        **amount_columns(session, invoice),
         **_columns(details),
     )
     session.add(made)
@@ -170,6 +168,16 @@ def follow_correction(
 def lock_request(session: Session, request_id: int) -> FapiaoRequest:
     """Lock the request and return it as it is now: after its invoice. Raises NotFound."""
     return db.get_locked(session, FapiaoRequest, request_id, noun="fapiao request")
+
+
+def amount_columns(session: Session, invoice: Invoice) -> dict[str, Any]:
+    """Return the amounts of the invoice's fapiao as the request keeps them."""
+    rows = tax_rows(invoice, queries.lines_of(session, invoice))
+    return {
+        "amount_minor": left_of(invoice).minor,
+        "tax_minor": tax_of(rows).minor,
+        "tax_rows": [row.dump() for row in rows],
+    }
 
 
 def payload(request: FapiaoRequest, invoice: Invoice) -> dict[str, Any]:

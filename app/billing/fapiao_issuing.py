@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from app.audit.recording import Actor
 from app.billing import collection, fapiao, fapiao_files, fapiao_queries
-from app.billing.fapiao_amounts import amounts_of
 from app.billing.fapiao_details import Printed, checked_print
 from app.billing.fapiao_models import (
     FAPIAO,
@@ -23,7 +22,7 @@ from app.billing.fapiao_models import (
     FapiaoPart,
     FapiaoRequest,
 )
-from app.billing.models import Invoice, InvoiceStatus
+from app.billing.models import WAS_PAID, Invoice
 from app.core import ids
 from app.core.db import Transaction, merchant_of
 from app.core.errors import Conflict
@@ -40,7 +39,6 @@ MEDIA_TYPES = {
     FapiaoFormat.OFD: "application/ofd",
     FapiaoFormat.XML: "application/xml",
 }
-_PAID = frozenset({InvoiceStatus.PAID})
 
 
 class InvoiceNotPaid(Conflict):
@@ -103,9 +101,10 @@ def issue(
             raise FapiaoRequestChanged("the buyer changed the details meanwhile")
         _check_paid(invoice)
         before = found.status
-        found.status = FAPIAO.after(found.status, FapiaoEvent.ISSUE)
-        amounts = amounts_of(invoice)
-        found.amount_minor, found.tax_minor = amounts.amount.minor, amounts.tax.minor
+        status = FAPIAO.after(before, FapiaoEvent.ISSUE)
+        for name, value in fapiao.amount_columns(session, invoice).items():
+            setattr(found, name, value)
+        found.status = status
         found.number, found.code = printed.number, printed.code or None
         found.issued_on, found.issued_at = printed.issued_on, now
         _keep(session, found, stored, now=now)
@@ -178,7 +177,7 @@ def _check_move(request: FapiaoRequest, event: FapiaoEvent) -> None:
 
 
 def _check_paid(invoice: Invoice) -> None:
-    if invoice.status not in _PAID:
+    if invoice.status not in WAS_PAID or not fapiao.is_possible(invoice):
         raise InvoiceNotPaid(f"the invoice is {invoice.status}, not paid")
 
 

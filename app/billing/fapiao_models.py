@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -69,7 +70,7 @@ class FapiaoRequest(Tenant, Base):
     `revision` counts what the buyer changed, so that nobody issues what he no longer wants.
     `number` and `code` are the issued fapiao's; a fully digital one has no code. The amounts, in
     CNY, are those of the invoice when the request was made, and again when it was issued;
-    `amount_minor` includes `tax_minor`.
+    `amount_minor` includes `tax_minor`; `tax_rows` says what is taxed at which rate.
     """
 
     __tablename__ = "fapiao_requests"
@@ -85,7 +86,7 @@ class FapiaoRequest(Tenant, Base):
         one_of("title_type", TitleType),
         CheckConstraint("title_type = 'personal' OR tax_id <> ''", name="tax_id"),
         CheckConstraint("title_type = 'company' OR kind = 'general'", name="special"),
-        CheckConstraint("amount_minor > 0 AND tax_minor BETWEEN 0 AND amount_minor", name="amount"),
+        CheckConstraint("amount_minor > 0", name="amount"),
         CheckConstraint(
             "num_nonnulls(number, issued_on, issued_at) = CASE WHEN status IN "
             "('issued', 'red_letter_requested', 'red_lettered') THEN 3 ELSE 0 END",
@@ -131,6 +132,7 @@ class FapiaoRequest(Tenant, Base):
     note: Mapped[str]
     amount_minor: Mapped[int]
     tax_minor: Mapped[int]
+    tax_rows: Mapped[list[Any]]
     requested_at: Mapped[datetime]
     changed_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]

@@ -36,6 +36,7 @@ def page_context(view: View, token: str, channel: ChannelName | None) -> dict[st
         "transaction_id": order.channel_txn_id if order else None,
         "return_url": None,
         "receipt_url": None,
+        "fapiao": view.fapiao,
     }
 
 

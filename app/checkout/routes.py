@@ -1,29 +1,25 @@
-"""The payer's three addresses. Whoever has the link may see and pay; any other text is a 404."""
+"""The payer's addresses. Whoever has the link may see and pay; any other text is a 404."""
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import structlog
 from flask import Blueprint, Response, abort, redirect, render_template, request, session, url_for
-from flask_babel import force_locale
 from jinja2_fragments.flask import render_block
 from werkzeug.wrappers import Response as Redirect
 
-from app.billing import collection
 from app.channels.base import Channel, ChannelName, ChannelRefused, ChannelUnavailable
+from app.checkout import fapiao, visits
 from app.checkout.drawing import CHANNELS, page_context
 from app.checkout.state import View, look
 from app.core import clock
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict
 from app.extensions import ChannelNotConfigured, bound, runtime, transaction
-from app.identity import clocks
 from app.identity.models import Mode
 from app.payments import healing, queries
 from app.payments.opening import open_payment
 
 _TEMPLATE = "checkout/pay.html"
-_CHINESE = "zh_Hans_CN"
-_LANGUAGES = {"en": "en", "zh": _CHINESE}
+_LANGUAGES = {"en": "en", "zh": visits.CHINESE}
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",  # the link is in the path
@@ -51,6 +47,12 @@ def blueprint() -> Blueprint:
     door.add_url_rule("/<token>", "show", show)
     door.add_url_rule("/<token>/channel", "choose", choose, methods=["POST"])
     door.add_url_rule("/<token>/status", "status", status)
+    door.add_url_rule("/<token>/fapiao", "fapiao", fapiao.show)
+    door.add_url_rule("/<token>/fapiao", "ask_for_fapiao", fapiao.submit, methods=["POST"])
+    door.add_url_rule(
+        "/<token>/fapiao/withdraw", "withdraw_fapiao", fapiao.withdraw, methods=["POST"]
+    )
+    door.add_url_rule("/<token>/fapiao/<part>", "fapiao_file", fapiao.download)
     return door
 
 
@@ -58,7 +60,7 @@ def show(token: str) -> str:
     """Show the invoice, and the code of the channel that was chosen."""
     visit = _visit(token, request.args.get("channel", ""))
     view = _look(visit)
-    with _speaking():
+    with visits.speaking():
         return render_template(_TEMPLATE, **page_context(view, visit.token, visit.channel))
 
 
@@ -89,7 +91,7 @@ def status(token: str) -> Response:
         view = _look(visit)
     if view.seen == request.args.get("seen"):
         return Response(status=204)
-    with _speaking():
+    with visits.speaking():
         context = page_context(view, visit.token, visit.channel)
         return Response(render_block(_TEMPLATE, "content", **context))
 
@@ -98,14 +100,9 @@ def _visit(token: str, channel: str) -> Visit:
     """Prove the link and read the channel's name; whatever is wrong with them is the same 404."""
     if channel and channel not in CHANNELS:
         abort(404)
-    try:
-        merchant_id, invoice_id, secret = collection.read_link(token)
-        with transaction(merchant_id) as database:
-            collection.get_by_link(database, invoice_id, secret)
-            mode = clocks.get_merchant(database).mode
-    except NotFound:
-        abort(404)
-    return Visit(token, merchant_id, mode, invoice_id, ChannelName(channel) if channel else None)
+    link = visits.prove(token)
+    chosen = ChannelName(channel) if channel else None
+    return Visit(token, link.merchant_id, link.mode, link.invoice_id, chosen)
 
 
 def _look(visit: Visit) -> View:
@@ -137,12 +134,6 @@ def _keep_language() -> None:
     chosen = _LANGUAGES.get(request.args.get("lang", ""))
     if chosen:
         session["language"] = chosen
-
-
-def _speaking() -> AbstractContextManager[None]:
-    """Speak Chinese unless this browser chose a language: payers are in China."""
-    speaking: AbstractContextManager[None] = force_locale(session.get("language", _CHINESE))
-    return speaking
 
 
 def _seal(response: Response) -> Response:

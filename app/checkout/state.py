@@ -6,7 +6,16 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
+from app.billing import fapiao, fapiao_queries
 from app.billing import queries as invoices
+from app.billing.fapiao_models import (
+    FAPIAO,
+    LIVE,
+    FapiaoEvent,
+    FapiaoPart,
+    FapiaoRequest,
+    FapiaoStatus,
+)
 from app.billing.models import Invoice, InvoiceStatus, LineKind
 from app.channels.base import ChannelName
 from app.core import ids
@@ -67,6 +76,33 @@ class Bill:
 
 
 @dataclass(frozen=True, slots=True)
+class FapiaoCard:
+    """Where the invoice's fapiao stands: `status` is None when nobody asked for one."""
+
+    status: FapiaoStatus | None
+    is_possible: bool
+    title: str = ""
+    number: str = ""
+    reason: str = ""
+
+    @property
+    def parts(self) -> tuple[FapiaoPart, ...]:
+        """What there is to download."""
+        if self.status in {FapiaoStatus.ISSUED, FapiaoStatus.RED_LETTER_REQUESTED}:
+            return (FapiaoPart.FAPIAO,)
+        return tuple(FapiaoPart) if self.status is FapiaoStatus.RED_LETTERED else ()
+
+    @property
+    def can_ask(self) -> bool:
+        """Tell whether there is a form to send: a first one, or another."""
+        return self.is_possible and (self.status is None or self.status not in LIVE)
+
+    @property
+    def can_change(self) -> bool:
+        return self.status is not None and FAPIAO.allows(self.status, FapiaoEvent.CHANGE)
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """One look at an invoice. `order` is the attempt that is shown: the one that paid, if any."""
 
@@ -74,6 +110,7 @@ class View:
     merchant: Payee
     invoice: Bill
     order: PaymentOrder | None
+    fapiao: FapiaoCard
 
     @property
     def code(self) -> str | None:
@@ -103,19 +140,39 @@ def look(session: Session, invoice_id: int, channel: ChannelName | None, *, now:
         order = queries.find_newest(session, invoice.id, channel)
         if channel is None and not _is_waiting(order, now=now):
             order = None  # an attempt that ended is shown to him who made it
-    merchant = clocks.get_merchant(session)
-    brand = branding.get_branding(session)
     return View(
         state=state_of(invoice, order, now=now),
-        merchant=Payee(
-            merchant.merchant_id,
-            merchant.name,
-            merchant.mode,
-            logo=brand.logo_sha256 or "",
-            color=brand.color,
-        ),
+        merchant=payee(session),
         invoice=_bill(session, invoice),
         order=order,
+        fapiao=card(fapiao_queries.find_newest(session, invoice.id), invoice),
+    )
+
+
+def payee(session: Session) -> Payee:
+    """Return the session's merchant as payers see it."""
+    merchant = clocks.get_merchant(session)
+    brand = branding.get_branding(session)
+    return Payee(
+        merchant.merchant_id,
+        merchant.name,
+        merchant.mode,
+        logo=brand.logo_sha256 or "",
+        color=brand.color,
+    )
+
+
+def card(found: FapiaoRequest | None, invoice: Invoice) -> FapiaoCard:
+    """Return what the buyer sees of the newest request for the invoice, if there is one."""
+    is_possible = fapiao.is_possible(invoice)
+    if found is None:
+        return FapiaoCard(None, is_possible)
+    return FapiaoCard(
+        found.status,
+        is_possible,
+        title=found.title,
+        number=found.number or "",
+        reason=found.reject_reason or "",
     )
 
 

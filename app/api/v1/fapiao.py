@@ -8,6 +8,7 @@ import msgspec
 from app.api.operations import Call
 from app.api.v1.base import API, Amount, In, Listing, Moment, Out, PageQuery, utc, utc_or_none
 from app.billing import fapiao, fapiao_issuing, fapiao_queries
+from app.billing.fapiao_amounts import TaxRow
 from app.billing.fapiao_details import Details, Printed
 from app.billing.fapiao_files import LARGEST_FILE
 from app.billing.fapiao_issuing import Upload
@@ -18,6 +19,7 @@ from app.billing.fapiao_models import (
     FapiaoStatus,
     TitleType,
 )
+from app.core.decimals import plain
 from app.core.ids import Prefix, read, show
 from app.extensions import runtime
 from app.identity.models import Scope
@@ -81,6 +83,19 @@ class FapiaoFileQuery(In, kw_only=True):
     part: FapiaoPart = FapiaoPart.FAPIAO
 
 
+class FapiaoTaxOut(Out):
+    """What is taxed at one rate; `amount` includes `tax`. Without a rate, `percent` is null."""
+
+    percent: str | None
+    amount: Amount
+    tax: Amount
+
+    @classmethod
+    def of(cls, row: TaxRow) -> "FapiaoTaxOut":
+        percent = None if row.percent is None else plain(row.percent)
+        return cls(percent, Amount.of(row.amount), Amount.of(row.tax))
+
+
 class FapiaoRequestOut(Out):
     """A request for the fapiao of an invoice. Amounts are in CNY; `amount` includes `tax`.
 
@@ -105,6 +120,7 @@ class FapiaoRequestOut(Out):
     note: str
     amount: Amount
     tax: Amount
+    tax_rows: list[FapiaoTaxOut]
     number: str | None
     code: str | None
     issued_on: date | None
@@ -139,6 +155,7 @@ class FapiaoRequestOut(Out):
             note=found.note,
             amount=Amount.of(found.amount),
             tax=Amount.of(found.tax),
+            tax_rows=[FapiaoTaxOut.of(TaxRow.load(row)) for row in found.tax_rows],
             number=found.number,
             code=found.code,
             issued_on=found.issued_on,

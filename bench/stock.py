@@ -131,6 +131,8 @@ class Stock:
             connection.execute("VACUUM ANALYZE")
         with begin(self._engine, self._merchant_id) as session:
             days.refresh(session, [], now=clock.now())
+        with self._database.connect() as connection:
+            connection.execute("ANALYZE")  # the days were not there before
 
     def deep_event(self) -> str:
         """Return the cursor of the page in the middle of all events."""

@@ -18,7 +18,7 @@ from app.core.paging import (
     encode_cursor,
 )
 
-LOOKED_AT = 20_000
+LOOKED_AT = 10_000
 """How many events a page looks at, at most, for those that meet the filter."""
 
 LIVE = timedelta(minutes=2)
@@ -123,7 +123,7 @@ def list_events(
     """Return one page of events, the last to happen first.
 
     A customer and times are found through an index. For the rest of the filter a page looks at
-    20,000 events at most, and says so when it found fewer than `limit` among them: a rare event
+    10,000 events at most, and says so when it found fewer than `limit` among them: a rare event
     takes several pages, and none is slow. Raises Invalid and BadCursor.
     """
     if not 1 <= limit <= MAX_LIMIT:

@@ -87,7 +87,7 @@ class UsageEventOut(Out):
 class UsageEventList(Listing[UsageEventOut]):
     """A page of events, the last to happen first.
 
-    A page looks at 20,000 events at most for those that meet the filter. One that found fewer
+    A page looks at 10,000 events at most for those that meet the filter. One that found fewer
     than `limit` among them says in `lookedBackTo` how far it came; the next goes on from there.
     """
 

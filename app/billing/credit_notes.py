@@ -7,7 +7,7 @@ than there is.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -57,13 +57,15 @@ class CreditRequest:
     """What to credit: an amount of each line by its position, or a total with tax, of the whole.
 
     Amounts are minor units of the invoice's pricing currency; those of lines are before coupons
-    and tax, which follow in proportion.
+    and tax, which follow in proportion. `late_of` is the first day of the period whose usage was
+    taken back.
     """
 
     reason: CreditReason
     note: str = ""
     lines: Mapping[int, int] | None = None
     total_minor: int | None = None
+    late_of: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,13 @@ def rests_of(session: Session, invoice: Invoice) -> list[Rest]:
         _rest(line, invoice.currency, given.get(line.position, (0, 0, 0)))
         for line in queries.lines_of(session, invoice)
     ]
+
+
+def total_wanted(session: Session, invoice: Invoice, request: CreditRequest) -> Money:
+    """Return what the lines of a request come to with tax, whether that is left or not."""
+    left = left_to_credit(session, invoice)
+    parts = _parts(rests_of(session, invoice), request, invoice.currency, left=left)
+    return total_of(parts, left)
 
 
 def work_out(session: Session, invoice: Invoice, request: CreditRequest) -> Credit:
@@ -161,7 +170,7 @@ def issue(
         amount_minor=credit.amount.minor,
         balance_minor=credit.to_balance.minor,
         disposition=Disposition.INVOICE if is_open else Disposition.BALANCE,
-        lines=[_document(part) for part in credit.parts],
+        lines=[_document(part, request.late_of) for part in credit.parts],
         created_at=now,
         created_by=actor.name,
     )
@@ -252,9 +261,10 @@ def _rest(line: InvoiceLine, currency: Currency, given: tuple[int, int, int]) ->
     )
 
 
-def _document(part: Rest) -> dict[str, Any]:
+def _document(part: Rest, late_of: date | None) -> dict[str, Any]:
     """Return a part of a line as the credit note keeps it; amounts are minor units."""
-    return {
+    late = {} if late_of is None else {"late_of": late_of.isoformat()}
+    return late | {
         "position": part.position,
         "description": part.description,
         "amount": part.amount.minor,

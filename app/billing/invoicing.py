@@ -9,7 +9,7 @@ from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.billing import balances, bills, collection, numbers, queries, redemptions
+from app.billing import balances, bills, collection, late_credits, numbers, queries, redemptions
 from app.billing.bills import Bill
 from app.billing.lines import Line
 from app.billing.models import (
@@ -37,9 +37,6 @@ PAYMENT_TERM = timedelta(days=14)
 
 STRAGGLERS = timedelta(minutes=1)
 """How long, in real time, a request may still be storing usage of a period since drafted."""
-
-CREDIT_RECHECK = timedelta(days=30)
-"""How long an ended contract waits that is owed a credit, which no invoice can give."""
 
 
 class Outcome(StrEnum):
@@ -73,7 +70,8 @@ def draft_late(session: Session, contract_id: int, *, now: datetime) -> Invoice 
     """Draft the one invoice of late usage of a contract that has no next one.
 
     It is due when no more usage can come. Locks the contract. Returns None when it is not, or
-    nothing is to be paid; a credit then stays with the contract. Raises NotFound and LineTooLarge.
+    nothing is to be paid; what the contract is owed then becomes credit notes. Raises NotFound
+    and LineTooLarge.
     """
     contract = _lock_contract(session, contract_id)
     period = _collecting(session, contract, now=now)
@@ -81,8 +79,8 @@ def draft_late(session: Session, contract_id: int, *, now: datetime) -> Invoice 
         return None
     late = bills.draw_late(session, contract)
     if not late.amount:
-        contract.late_from = late.late_from
-        contract.retry_at = now + CREDIT_RECHECK if late.late_from else None
+        late_credits.give(session, contract, now=now)
+        contract.late_from = contract.retry_at = None
         return None
     values = _draft_values(session, contract, period, now=now)
     invoice = _insert_draft(session, values | {"kind": InvoiceKind.LATE, "finalize_at": now})

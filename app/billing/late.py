@@ -43,6 +43,10 @@ class LatePeriod:
     lines: Sequence[Line]
 
     @property
+    def first_day(self) -> date:
+        return self.invoice.period_from
+
+    @property
     def net(self) -> Money:
         return sum_lines((line.amount for line in self.lines), self.invoice.currency)
 

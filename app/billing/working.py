@@ -42,6 +42,11 @@ def working(price: Price, rated: Rated) -> list[Row]:
     return [*_free_units(price, rated), *_tiers(price, rated), *_adjustments(rated)]
 
 
+def hand_written(quantity: Decimal, unit_price: Decimal, amount: Decimal) -> list[Row]:
+    """Write how a line came about that somebody wrote: so many at that price."""
+    return [_row(ZERO, None, RatedTier(quantity, unit_price, ZERO, amount))]
+
+
 def missing_to(committed: Money, used: Money) -> list[Row]:
     """Write what is missing to a commitment."""
     return [

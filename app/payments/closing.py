@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from app.audit.recording import Actor
 from app.billing import collection, credit_notes
-from app.billing.credit_models import CreditNote
+from app.billing.credit_amounts import BadCredit
+from app.billing.credit_models import CreditNote, CreditReason
 from app.billing.credit_notes import CreditRequest
 from app.channels.base import Channel, ChannelName
 from app.core.db import Transaction
@@ -48,6 +49,8 @@ def issue_credit_note(
     Call `close_open_orders` first. Locks the invoice, under whose lock orders are opened; so none
     appears meanwhile. Raises PaymentUnderWay, and what `credit_notes.issue` raises.
     """
+    if request.reason is CreditReason.LATE_USAGE:
+        raise BadCredit("late usage is credited by itself", path="reason")
     invoice = collection.lock_invoice(session, invoice_id)
     if collection.is_payable(invoice) and queries.list_open(session, invoice_id):
         raise PaymentUnderWay("a payment of this invoice is under way; try again in a moment")

@@ -2,6 +2,7 @@
 
 from email.utils import parseaddr
 
+from app.billing import reminders
 from app.core import clock
 from app.extensions import bound, reading, runtime, transaction
 from app.mail import sending
@@ -27,5 +28,6 @@ def _send_all(merchant_id: int) -> None:
             mail_id,
             sender=Party(email=address, name=name),
             read_file=runtime().storage.read,
+            is_wanted=reminders.is_wanted,
             now=clock.now(),
         )

@@ -22,6 +22,7 @@ BEATS = {
     "jobs.payments.heal": 5,
     "jobs.usage.refresh_days": 5,
     "jobs.billing.run_due": 15,
+    "jobs.reminders.remind": 15,
     "jobs.housekeeping.purge": 3600,
 }
 """How many seconds lie between two beats of a job."""

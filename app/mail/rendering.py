@@ -44,6 +44,22 @@ class InvoiceIssued:
 
 
 @dataclass(frozen=True, slots=True)
+class InvoiceReminder:
+    """An invoice still waits to be paid: `days_overdue` is below zero while it is not due yet."""
+
+    merchant_name: str
+    customer_name: str
+    number: str
+    amount: str
+    due_on: date
+    days_overdue: int
+    pay_url: str
+    reference: str
+    request_id: str = ""
+    is_sandbox: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class InvoicePaid:
     """An invoice was paid, through `channel`, which calls the payment `transaction`."""
 
@@ -109,6 +125,14 @@ def render_invoice_issued(
     """Word the mail that brings an invoice. Raises UnsafeLink."""
     _check_link(mail.pay_url)
     return _render("invoice_issued", language, asdict(mail), brand=brand)
+
+
+def render_invoice_reminder(
+    mail: InvoiceReminder, language: Language, brand: MailBrand = UNBRANDED
+) -> Content:
+    """Word the mail that reminds of an invoice before, on and after its day. Raises UnsafeLink."""
+    _check_link(mail.pay_url)
+    return _render("invoice_reminder", language, asdict(mail), brand=brand)
 
 
 def render_invoice_paid(

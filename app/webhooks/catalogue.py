@@ -12,6 +12,8 @@ from typing import Any
 
 class EventType(StrEnum):
     INVOICE_CREATED = "invoice.created"
+    INVOICE_WILL_BE_DUE = "invoice.will_be_due"
+    INVOICE_OVERDUE = "invoice.overdue"
     INVOICE_PAID = "invoice.paid"
     INVOICE_VOIDED = "invoice.voided"
     INVOICE_MARKED_UNCOLLECTIBLE = "invoice.marked_uncollectible"
@@ -33,6 +35,8 @@ class EventType(StrEnum):
 
 _DESCRIPTIONS = {
     EventType.INVOICE_CREATED: "An invoice was issued and can be paid.",
+    EventType.INVOICE_WILL_BE_DUE: "An open invoice will be due soon: its first reminder is due.",
+    EventType.INVOICE_OVERDUE: "An invoice was not paid by the day it was due.",
     EventType.INVOICE_PAID: "An invoice was paid in full; deliver what was bought.",
     EventType.INVOICE_VOIDED: "An issued invoice was cancelled and can no longer be paid.",
     EventType.INVOICE_MARKED_UNCOLLECTIBLE: "Nobody expects an invoice to be paid any more.",

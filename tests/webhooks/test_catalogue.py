@@ -19,10 +19,12 @@ def test_a_merchant_can_subscribe_to_these_events() -> None:
         "fapiao.requested",
         "invoice.created",
         "invoice.marked_uncollectible",
+        "invoice.overdue",
         "invoice.paid",
         "invoice.refunded",
         "invoice.reissued",
         "invoice.voided",
+        "invoice.will_be_due",
         "payment.unapplied",
         "payout.completed",
     ]

@@ -1,98 +1,145 @@
-"""Print an invoice once it is issued, a receipt once it is paid, and mail each."""
+"""Print what was issued, paid, voided or credited, in both languages, and mail it in one."""
 
+from collections.abc import Callable
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from app.billing import collection, printing
+from app.billing import collection, credit_note_printing, credit_notes, printing
 from app.billing import queries as invoices
+from app.billing.credit_models import CreditNote
 from app.billing.models import Invoice
 from app.channels.base import ChannelName
 from app.core import clock
 from app.core.ids import Prefix, read, show
 from app.core.language import Language
+from app.core.money import Money
 from app.core.periods import local_date
 from app.customers import queries as customers
 from app.customers.models import Customer
 from app.documents import formats, store
-from app.documents.invoice_print import PrintForm, PrintPayment
+from app.documents.credit_note_print import CreditNotePrint
+from app.documents.invoice_print import InvoicePrint, PrintForm, PrintPayment
 from app.documents.models import DocumentKind
-from app.documents.printing import render_invoice
+from app.documents.printing import render_credit_note, render_invoice
 from app.extensions import bound, runtime, transaction
 from app.identity import clocks
-from app.identity.models import Merchant
 from app.mail import rendering, sending
-from app.mail.messages import Content, Party
+from app.mail.messages import Content, Party, shown_name
 from app.mail.models import MailKind
 from app.mail.sending import StoredFile
 from app.payments import queries as payments
+from jobs.branding import mail_brand
 
 _CHANNELS = {
     Language.ZH_HANS_CN: {ChannelName.WECHAT: "微信支付", ChannelName.ALIPAY: "支付宝"},
     Language.EN: {ChannelName.WECHAT: "WeChat Pay", ChannelName.ALIPAY: "Alipay"},
 }
-
-_FORMS = {
-    DocumentKind.INVOICE_PDF: PrintForm.INVOICE,
-    DocumentKind.RECEIPT_PDF: PrintForm.RECEIPT,
+_FILE_NAMES = {
+    DocumentKind.INVOICE_PDF: "{}.pdf",
+    DocumentKind.RECEIPT_PDF: "{}-receipt.pdf",
+    DocumentKind.VOID_PDF: "{}-void.pdf",
+    DocumentKind.CREDIT_NOTE_PDF: "{}.pdf",
 }
+
+Copy = Callable[[Session, Language], InvoicePrint | CreditNotePrint]
+"""Copies the subject of a document into its print, in a transaction of the caller's."""
 
 
 def print_invoice(*, merchant_id: int, invoice: str) -> None:
     """Print an issued invoice in both languages and queue the mail in the customer's."""
     invoice_id = read(Prefix.INVOICE, invoice)
-    stored = _print_all(merchant_id, invoice_id, kind=DocumentKind.INVOICE_PDF)
+    stored = _print_invoice(merchant_id, invoice_id, PrintForm.INVOICE)
     with transaction(merchant_id) as session:
         row = invoices.get_invoice(session, invoice_id)
         customer = customers.get_customer(session, row.customer_id)
         if not customer.email:
             return
-        language = Language(customer.language)
-        content = _word_invoice(clocks.get_merchant(session), row, customer)
-        _queue(session, content, MailKind.INVOICE_ISSUED, customer=customer, file=stored[language])
+        content = _word_invoice(session, row, customer)
+        _queue(session, content, MailKind.INVOICE_ISSUED, customer=customer, stored=stored)
 
 
 def print_receipt(*, merchant_id: int, invoice: str) -> None:
     """Print a paid invoice in both languages and queue the receipt in the customer's."""
     invoice_id = read(Prefix.INVOICE, invoice)
-    stored = _print_all(merchant_id, invoice_id, kind=DocumentKind.RECEIPT_PDF)
+    stored = _print_invoice(merchant_id, invoice_id, PrintForm.RECEIPT)
     with transaction(merchant_id) as session:
         row = invoices.get_invoice(session, invoice_id)
         customer = customers.get_customer(session, row.customer_id)
         if not customer.email:
             return
-        language = Language(customer.language)
         content = _word_receipt(session, row, customer)
-        _queue(session, content, MailKind.INVOICE_PAID, customer=customer, file=stored[language])
+        _queue(session, content, MailKind.INVOICE_PAID, customer=customer, stored=stored)
+
+
+def print_void(*, merchant_id: int, invoice: str) -> None:
+    """Print, in both languages, that an invoice is void; nobody is mailed."""
+    _print_invoice(merchant_id, read(Prefix.INVOICE, invoice), PrintForm.VOID)
+
+
+def print_credit_note(*, merchant_id: int, credit_note: str) -> None:
+    """Print a credit note in both languages and queue the mail in the customer's."""
+    note_id = read(Prefix.CREDIT_NOTE, credit_note)
+    stored = _print_all(
+        merchant_id,
+        note_id,
+        DocumentKind.CREDIT_NOTE_PDF,
+        copy=lambda session, _language: credit_note_printing.print_model(session, note_id),
+    )
+    with transaction(merchant_id) as session:
+        note = credit_notes.get_credit_note(session, note_id)
+        customer = customers.get_customer(session, note.customer_id)
+        if not customer.email:
+            return
+        content = _word_credit_note(session, note, customer)
+        _queue(session, content, MailKind.INVOICE_CREDITED, customer=customer, stored=stored)
+
+
+def _print_invoice(
+    merchant_id: int, invoice_id: int, form: PrintForm
+) -> dict[Language, StoredFile]:
+    def copy(session: Session, language: Language) -> InvoicePrint:
+        payment = _payment(session, invoice_id, language) if form is PrintForm.RECEIPT else None
+        return printing.print_model(
+            session, invoice_id, language=language, form=form, payment=payment
+        )
+
+    return _print_all(merchant_id, invoice_id, DocumentKind(f"{form}_pdf"), copy=copy)
 
 
 def _print_all(
-    merchant_id: int, invoice_id: int, *, kind: DocumentKind
+    merchant_id: int, subject_id: int, kind: DocumentKind, *, copy: Copy
 ) -> dict[Language, StoredFile]:
-    """Print what is not printed yet, outside any transaction, and return every file."""
+    """Print what is not printed yet, outside any transaction, and return every file.
+
+    Fails as a whole when a file can not be written, such as on a full disk: the job runs again,
+    and finds the languages that are done.
+    """
     files = {}
     for language in Language:
         with transaction(merchant_id) as session:
             found = store.find_document(
-                session, kind=kind, subject_id=invoice_id, language=language
+                session, kind=kind, subject_id=subject_id, language=language
             )
-            form, payment = _FORMS[kind], None
-            if form is PrintForm.RECEIPT:
-                payment = _payment(session, invoice_id, language)
-            page = printing.print_model(
-                session, invoice_id, language=language, form=form, payment=payment
-            )
+            page = copy(session, language)
         document = found or store.store_document(
             bound(merchant_id),
             runtime().storage,
-            render_invoice(page, language=language),
+            _render(page, language),
             kind=kind,
-            subject_id=invoice_id,
+            subject_id=subject_id,
             language=language,
             now=clock.now(),
         )
-        files[language] = StoredFile(f"{page.number}.pdf", document.storage_key)
+        files[language] = StoredFile(_FILE_NAMES[kind].format(page.number), document.storage_key)
     return files
+
+
+def _render(page: InvoicePrint | CreditNotePrint, language: Language) -> bytes:
+    if isinstance(page, InvoicePrint):
+        return render_invoice(page, language=language)
+    return render_credit_note(page, language=language)
 
 
 def _payment(session: Session, invoice_id: int, language: Language) -> PrintPayment | None:
@@ -102,39 +149,66 @@ def _payment(session: Session, invoice_id: int, language: Language) -> PrintPaym
     return PrintPayment(_CHANNELS[language][order.channel], order.channel_txn_id, order.captured_at)
 
 
-def _word_invoice(merchant: Merchant, row: Invoice, customer: Customer) -> Content:
-    language = Language(customer.language)
-    zone = ZoneInfo(row.time_zone)
+def _word_invoice(session: Session, row: Invoice, customer: Customer) -> Content:
+    merchant, language = clocks.get_merchant(session), Language(customer.language)
+    due = row.collection - row.balance_used
     mail = rendering.InvoiceIssued(
         merchant_name=merchant.name,
         customer_name=customer.name,
         number=str(row.number),
-        amount=formats.money(row.collection, language),
-        due_on=local_date(row.due_at, zone) if row.due_at else None,
+        amount=formats.money(due, language),
+        due_on=_day(row, row.due_at) if row.due_at and due else None,
+        is_due=bool(due),
         pay_url=_link(row),
         reference=show(Prefix.INVOICE, row.id),
         is_sandbox=merchant.is_sandbox,
     )
-    return rendering.render_invoice_issued(mail, language)
+    return rendering.render_invoice_issued(mail, language, mail_brand(session))
 
 
 def _word_receipt(session: Session, row: Invoice, customer: Customer) -> Content:
     merchant, language = clocks.get_merchant(session), Language(customer.language)
     payment = _payment(session, row.id, language)
-    paid_at = row.paid_at or row.created_at
     mail = rendering.InvoicePaid(
         merchant_name=merchant.name,
         customer_name=customer.name,
         number=str(row.number),
-        amount=formats.money(row.collection, language),
-        paid_on=local_date(paid_at, ZoneInfo(row.time_zone)),
+        amount=formats.money(row.due, language),
+        paid_on=_day(row, row.paid_at or row.created_at),
         channel=payment.channel if payment else "—",
         transaction=payment.transaction if payment else "—",
         invoice_url=_link(row),
         reference=show(Prefix.INVOICE, row.id),
         is_sandbox=merchant.is_sandbox,
     )
-    return rendering.render_invoice_paid(mail, language)
+    return rendering.render_invoice_paid(mail, language, mail_brand(session))
+
+
+def _word_credit_note(session: Session, note: CreditNote, customer: Customer) -> Content:
+    merchant, language = clocks.get_merchant(session), Language(customer.language)
+    row = invoices.get_invoice(session, note.invoice_id)
+    mail = rendering.InvoiceCredited(
+        merchant_name=merchant.name,
+        customer_name=customer.name,
+        number=note.number,
+        invoice_number=str(row.number),
+        amount=formats.money(note.amount, language),
+        to_balance=_money_or_nothing(note.to_balance, language),
+        off_due=_money_or_nothing(note.amount - note.to_balance, language),
+        issued_on=_day(row, note.created_at),
+        invoice_url=_link(row),
+        reference=show(Prefix.CREDIT_NOTE, note.id),
+        is_sandbox=merchant.is_sandbox,
+    )
+    return rendering.render_invoice_credited(mail, language, mail_brand(session))
+
+
+def _money_or_nothing(amount: Money, language: Language) -> str:
+    return formats.money(amount, language) if amount else ""
+
+
+def _day(row: Invoice, moment: datetime) -> date:
+    return local_date(moment, ZoneInfo(row.time_zone))
 
 
 def _link(row: Invoice) -> str:
@@ -142,14 +216,20 @@ def _link(row: Invoice) -> str:
 
 
 def _queue(
-    session: Session, content: Content, kind: MailKind, *, customer: Customer, file: StoredFile
+    session: Session,
+    content: Content,
+    kind: MailKind,
+    *,
+    customer: Customer,
+    stored: dict[Language, StoredFile],
 ) -> None:
+    file = stored[Language(customer.language)]
     sending.queue_mail(
         session,
         content,
         kind=kind,
         reference=file.key,
-        recipient=Party(customer.email, customer.name),
+        recipient=Party(customer.email, shown_name(customer.name)),
         now=clock.now(),
         attachment=file,
     )

@@ -16,12 +16,13 @@ from app.documents import formats
 from app.extensions import runtime, transaction
 from app.identity import clocks
 from app.mail import rendering, sending
-from app.mail.messages import Content, Party
+from app.mail.messages import Content, Party, shown_name
 from app.mail.models import MailKind
-from app.mail.rendering import FapiaoMail
+from app.mail.rendering import FapiaoMail, MailBrand
 from app.mail.sending import StoredFile
+from jobs.branding import mail_brand
 
-Render = Callable[[FapiaoMail, Language], Content]
+Render = Callable[[FapiaoMail, Language, MailBrand], Content]
 
 
 def mail_issued(*, merchant_id: int, fapiao_request: str) -> None:
@@ -103,7 +104,7 @@ def _word(
         reason=reason or "",
         is_sandbox=merchant.is_sandbox,
     )
-    return render(mail, language)
+    return render(mail, language, mail_brand(session))
 
 
 def _queue(
@@ -120,7 +121,7 @@ def _queue(
         content,
         kind=kind,
         reference=show(Prefix.FAPIAO_REQUEST, found.id),
-        recipient=Party(found.email, found.title),
+        recipient=Party(found.email, shown_name(found.title)),
         now=clock.now(),
         attachment=StoredFile(fapiao_issuing.file_name(found, file), file.storage_key)
         if file

@@ -15,6 +15,8 @@ QUEUES = {
     "jobs.dead_events.replay_all": "default",
     "jobs.documents.print_invoice": "documents",
     "jobs.documents.print_receipt": "documents",
+    "jobs.documents.print_void": "documents",
+    "jobs.documents.print_credit_note": "documents",
 }
 
 Task = Callable[..., None]

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.billing import queries
+from app.billing import queries, redemptions
 from app.billing.models import Invoice, InvoiceKind, InvoiceLine, LineKind
 from app.core.decimals import EXACT
 from app.core.errors import Conflict
@@ -16,9 +16,9 @@ from app.core.money import Currency, Money, round_half_up
 from app.customers import queries as customers
 from app.documents.formats import decimal, price
 from app.documents.invoice_print import (
-    NO_BRAND,
     InvoicePrint,
     PrintBrand,
+    PrintDiscount,
     PrintForm,
     PrintLine,
     PrintLineKind,
@@ -31,7 +31,8 @@ from app.documents.invoice_print import (
     PrintWorking,
 )
 from app.fx.conversion import RATE_DECIMALS
-from app.identity import clocks
+from app.identity import branding, clocks
+from app.pricing.models import Coupon
 
 _NO_PRICE = "—"
 _WITH_QUANTITY = frozenset(
@@ -49,44 +50,85 @@ def print_model(
     *,
     language: Language,
     form: PrintForm = PrintForm.INVOICE,
-    brand: PrintBrand = NO_BRAND,
     payment: PrintPayment | None = None,
 ) -> InvoicePrint:
     """Return the print of a finalised invoice; `payment` is what settled it, if a channel did.
 
-    Raises NotFound, and NotIssued for a draft.
+    As an invoice it says what was issued, whatever was credited or paid since. Raises NotFound,
+    and NotIssued for a draft.
     """
     invoice = queries.get_invoice(session, invoice_id)
     if invoice.number is None or invoice.finalized_at is None:
         raise NotIssued("a draft is not printed")
-    merchant = clocks.get_merchant(session)
-    customer = customers.get_customer(session, invoice.customer_id)
     lines = queries.lines_of(session, invoice)
+    credited = invoice.collection - invoice.balance_used - invoice.due
+    is_issue = form is PrintForm.INVOICE
     return InvoicePrint(
         reference=show(Prefix.INVOICE, invoice.id),
         number=invoice.number,
         form=form,
-        merchant=PrintParty(merchant.name),
-        customer=PrintParty(customer.name, customer.external_id, email=customer.email),
+        merchant=seller(session),
+        customer=buyer(session, invoice.customer_id),
         zone=invoice.time_zone,
         issued_at=invoice.finalized_at,
         due_at=invoice.due_at,
-        paid_at=invoice.paid_at if form is PrintForm.RECEIPT else None,
-        voided_at=invoice.voided_at if form is PrintForm.VOID else None,
-        void_reason=(invoice.void_reason or "") if form is PrintForm.VOID else "",
+        paid_at=None if is_issue else invoice.paid_at,
+        voided_at=None if is_issue else invoice.voided_at,
+        void_reason="" if is_issue else invoice.void_reason or "",
+        replaces=_replaced(session, invoice),
+        note=invoice.note,
         period_from=invoice.period_from if invoice.kind is InvoiceKind.USAGE else None,
         period_to=invoice.period_to,
         lines=tuple(_line(line, invoice, language) for line in lines),
+        discounts=_discounts(session, invoice),
         subtotal=invoice.subtotal,
         taxes=_taxes(lines, invoice.currency),
         total=invoice.total,
         collection=invoice.collection,
         balance_used=invoice.balance_used or None,
-        rate=_rate(invoice),
-        payment=payment,
-        brand=brand,
-        is_sandbox=merchant.is_sandbox,
+        credited=None if is_issue else credited or None,
+        rate=rate_of(invoice),
+        payment=None if is_issue else payment,
+        brand=brand(session),
+        is_sandbox=clocks.get_merchant(session).is_sandbox,
     )
+
+
+def seller(session: Session) -> PrintParty:
+    """Return the merchant as documents name it."""
+    found = branding.get_branding(session)
+    name = found.legal_name or clocks.get_merchant(session).name
+    return PrintParty(name, tax_id=found.tax_id, address=found.legal_address)
+
+
+def buyer(session: Session, customer_id: int) -> PrintParty:
+    customer = customers.get_customer(session, customer_id)
+    return PrintParty(customer.name, customer.external_id, email=customer.email)
+
+
+def brand(session: Session) -> PrintBrand:
+    """Return how the merchant's documents look from now on."""
+    found = branding.get_branding(session)
+    return PrintBrand(found.logo or b"", found.color, found.footer)
+
+
+def _replaced(session: Session, invoice: Invoice) -> str:
+    """Return the number of the invoice that this one was issued anew for, or nothing."""
+    if invoice.reissue_of_id is None:
+        return ""
+    return queries.get_invoice(session, invoice.reissue_of_id).number or ""
+
+
+def _discounts(session: Session, invoice: Invoice) -> tuple[PrintDiscount, ...]:
+    return tuple(
+        PrintDiscount(_coupon_name(coupon), amount)
+        for coupon, amount in redemptions.list_of_invoice(session, invoice)
+        if amount
+    )
+
+
+def _coupon_name(coupon: Coupon) -> str:
+    return coupon.name if coupon.percent is None else f"{coupon.name} ({decimal(coupon.percent)}%)"
 
 
 def _line(line: InvoiceLine, invoice: Invoice, language: Language) -> PrintLine:
@@ -185,7 +227,7 @@ def _shown(minor: str, currency: Currency, language: Language) -> str:
         return price(Decimal(minor).scaleb(-currency.exponent), currency, language)
 
 
-def _rate(invoice: Invoice) -> PrintRate | None:
+def rate_of(invoice: Invoice) -> PrintRate | None:
     """Return the snapshot of the pricing currency, or None where prices are in CNY."""
     if invoice.fx is None or invoice.currency is Currency.CNY:
         return None

@@ -168,7 +168,8 @@ class InvoicePrint:
 
     `reference` is the invoice's public id: it also makes the bytes of the PDF its own.
     `subtotal` is after coupons and without tax; `total`, with tax, is the subtotal where there is
-    none. `collection` is the total in CNY, of which the customer's balance paid `balance_used`.
+    none. `collection` is the total in CNY, of which the customer's balance paid `balance_used`,
+    and credit notes took off `credited` before it was paid or void.
     `rate` is missing when prices are in CNY, `payment` when no channel was needed.
     """
 
@@ -194,6 +195,7 @@ class InvoicePrint:
     taxes: tuple[PrintTax, ...] = ()
     total: Money | None = None
     balance_used: Money | None = None
+    credited: Money | None = None
     rate: PrintRate | None = None
     payment: PrintPayment | None = None
     brand: PrintBrand = NO_BRAND
@@ -211,7 +213,6 @@ class InvoicePrint:
 
     @property
     def due(self) -> Money:
-        """What is left to pay when the balance has paid its part."""
-        if self.balance_used is None:
-            return self.collection
-        return self.collection - self.balance_used
+        """What is left to pay when the balance has paid its part and credit notes took theirs."""
+        nothing = Money.zero(self.collection.currency)
+        return self.collection - (self.balance_used or nothing) - (self.credited or nothing)

@@ -119,6 +119,7 @@ class InvoiceData(_Data):
     discounts: list[DiscountData] = []
     taxes: list[TaxData] = []
     balance_used: AmountData | None = None
+    credited: AmountData | None = None
     fx: RateData | None = None
     payment: PaymentData | None = None
     paid_at: datetime | None = None
@@ -186,6 +187,7 @@ def invoice_json(invoice: InvoicePrint) -> bytes:
             total=_amount(invoice.priced),
             collection=_amount(invoice.collection),
             balance_used=_amount_or_none(invoice.balance_used),
+            credited=_amount_or_none(invoice.credited),
             due=_amount(invoice.due),
             fx=_rate(invoice.rate),
             payment=_payment(invoice),

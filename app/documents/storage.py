@@ -3,16 +3,22 @@
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, GenericError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict, NotFound, Unavailable
 
 
 class AlreadyStored(Conflict):
     """There are bytes under this key; what was issued is never overwritten."""
 
     code = "already_stored"
+
+
+class StorageUnavailable(Unavailable):
+    """The disk is full, or the bucket does not answer: nothing was written."""
+
+    code = "storage_unavailable"
 
 
 class Storage:
@@ -38,11 +44,16 @@ class Storage:
         raise ValueError(f"documents are stored in a folder or under s3://, not under {scheme}://")
 
     def put_once(self, key: str, content: bytes) -> None:
-        """Write `content` under a new key, whole or not at all. Raises AlreadyStored."""
+        """Write `content` under a new key, whole or not at all.
+
+        Raises AlreadyStored, and StorageUnavailable where a disk is full or a bucket away.
+        """
         try:
             obstore.put(self.store, key, content, mode="create")
         except AlreadyExistsError as error:
             raise AlreadyStored(f"{key} is already stored") from error
+        except GenericError as error:
+            raise StorageUnavailable("nothing can be stored now; try again later") from error
 
     def read(self, key: str) -> bytes:
         """Return what was written under `key`. Raises NotFound."""

@@ -30,7 +30,10 @@ UNBRANDED = MailBrand()
 
 @dataclass(frozen=True, slots=True)
 class InvoiceIssued:
-    """An invoice waits to be paid. `amount` is the CNY amount as its reader writes it."""
+    """An invoice waits to be paid, or says that nothing `is_due`.
+
+    `amount` is the CNY amount as its reader writes it.
+    """
 
     merchant_name: str
     customer_name: str
@@ -39,6 +42,7 @@ class InvoiceIssued:
     due_on: date | None
     pay_url: str
     reference: str
+    is_due: bool = True
     request_id: str = ""
     is_sandbox: bool = False
 

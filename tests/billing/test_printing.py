@@ -8,15 +8,20 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from app.billing import printing
+from app.audit.recording import SYSTEM
+from app.billing import credit_notes, printing, queries
+from app.billing.coupon_models import CouponRedemption, RedemptionStatus
+from app.billing.credit_models import CreditReason
 from app.core.language import Language
 from app.core.money import Currency
 from app.documents.invoice_print import (
     InvoicePrint,
+    PrintDiscount,
     PrintForm,
     PrintLineKind,
     PrintPayment,
     PrintStep,
+    PrintTax,
     PrintTier,
 )
 from app.documents.printing import render_invoice
@@ -70,12 +75,85 @@ def test_prices_in_cny_print_no_rate(session: Session, make: Make) -> None:
     assert printed(session, billed(session, sale).id).rate is None
 
 
-def test_the_payment_is_printed_when_there_is_one(session: Session, make: Make) -> None:
+def test_the_payment_is_printed_on_the_receipt_alone(session: Session, make: Make) -> None:
     sale = sold(make)
     use(session, sale, "1")
     payment = PrintPayment("WeChat Pay", "4200001234", NOON)
+    invoice = billed(session, sale)
 
-    assert printed(session, billed(session, sale).id, payment=payment).payment == payment
+    receipt = printed(session, invoice.id, form=PrintForm.RECEIPT, payment=payment)
+
+    assert receipt.payment == payment
+    assert printed(session, invoice.id, payment=payment).payment is None
+
+
+def test_coupons_tax_and_the_balance_are_printed_as_they_were_billed(
+    session: Session, make: Make
+) -> None:
+    sale = sold(make)
+    use(session, sale, "14046")
+    invoice = billed(session, sale)
+    (line,) = queries.lines_of(session, invoice)
+    line.discount_minor, line.tax_percent, line.tax_minor = 1_405, Decimal(6), 758
+    invoice.discount_minor, invoice.subtotal_minor = 1_405, 12_641
+    invoice.tax_minor, invoice.total_minor = 758, 13_399
+    invoice.balance_minor, invoice.due_minor = 533, invoice.collection_minor - 533
+    coupon = make.coupon(code="WELCOME10", name="Welcome", percent=Decimal(10))
+    session.add(
+        CouponRedemption(
+            merchant_id=invoice.merchant_id,
+            coupon_id=coupon.id,
+            invoice_id=invoice.id,
+            contract_id=sale.contract.id,
+            customer_id=invoice.customer_id,
+            position=1,
+            status=RedemptionStatus.COUNTED,
+            applied_on=date(2026, 6, 1),
+            amount_minor=1_405,
+            currency=Currency.USD,
+        )
+    )
+
+    page = printed(session, invoice.id)
+
+    assert page.gross == usd(14_046)
+    assert page.discounts == (PrintDiscount("Welcome (10%)", usd(1_405)),)
+    assert page.taxes == (PrintTax(Decimal(6), base=usd(12_641), amount=usd(758)),)
+    assert (page.subtotal, page.priced) == (usd(12_641), usd(13_399))
+    assert page.balance_used == cny(533)
+    assert page.due == invoice.due
+    assert (page.lines[0].discount, page.lines[0].tax) == (usd(1_405), usd(758))
+
+
+def test_credit_notes_lower_what_the_receipt_says_and_leave_the_invoice_as_issued(
+    session: Session, make: Make
+) -> None:
+    sale = sold(make)
+    use(session, sale, "12641")
+    invoice = billed(session, sale)
+    credit_notes.issue(
+        session,
+        invoice.id,
+        credit_notes.CreditRequest(CreditReason.GOODWILL, total_minor=641),
+        actor=SYSTEM,
+        now=NOON,
+    )
+
+    assert printed(session, invoice.id).due == cny(90_533)
+    receipt = printed(session, invoice.id, form=PrintForm.RECEIPT)
+    assert receipt.credited == cny(4_591)
+    assert receipt.due == invoice.due == cny(85_942)
+
+
+def test_an_invoice_issued_anew_names_the_one_it_replaces(session: Session, make: Make) -> None:
+    sale = sold(make)
+    use(session, sale, "1")
+    old = billed(session, sale)
+    new = billed(session, sale, now=NOON + timedelta(days=30))
+    new.reissue_of_id, new.issue = old.id, 2
+
+    assert printed(session, new.id).replaces == "LUM-2026-000001"
+    assert printed(session, old.id).replaces == ""
 
 
 def test_an_invoice_without_lines_can_be_set(session: Session, make: Make) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import NotFound
-from app.documents.storage import AlreadyStored, Storage
+from app.documents.storage import AlreadyStored, Storage, StorageUnavailable
 
 
 def test_what_is_put_is_read(tmp_path: Path) -> None:
@@ -45,3 +45,13 @@ def test_a_bucket_is_opened_and_any_other_address_refused() -> None:
     assert Storage.at("s3://invoices/production")
     with pytest.raises(ValueError, match="not under https"):
         Storage.at("https://example.com/invoices")
+
+
+def test_what_can_not_be_written_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path))
+    (tmp_path / "merchant").write_bytes(b"a file where a folder should be")
+
+    with pytest.raises(StorageUnavailable):
+        storage.put_once("merchant/a.pdf", b"x")
+
+    assert [path.name for path in tmp_path.rglob("*")] == ["merchant"]

@@ -159,3 +159,13 @@ def test_a_subject_fits_its_header_whatever_the_names(language: Language, name: 
     assert "MER-2026-000001" in content.subject
     assert "\u202e" not in content.subject + content.text + content.html
     assert "<b>" not in content.html
+
+
+@pytest.mark.parametrize("language", Language)
+def test_an_invoice_with_nothing_due_asks_for_no_payment(language: Language) -> None:
+    content = render_invoice_issued(
+        replace(ISSUED, amount="¥0.00", due_on=None, is_due=False), language
+    )
+
+    for words in ("应付", "due", "微信", "WeChat"):
+        assert words not in content.subject + content.text + content.html

@@ -23,6 +23,7 @@ BEATS = {
     "jobs.usage.refresh_days": 5,
     "jobs.billing.run_due": 15,
     "jobs.reminders.remind": 15,
+    "jobs.billing.give_up_overdue": 300,
     "jobs.housekeeping.purge": 3600,
 }
 """How many seconds lie between two beats of a job."""

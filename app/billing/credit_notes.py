@@ -29,7 +29,7 @@ from app.billing.credit_amounts import (
 )
 from app.billing.credit_models import CreditNote, CreditReason, Disposition
 from app.billing.models import Invoice, InvoiceLine, InvoiceStatus
-from app.core import db, ids
+from app.core import db, ids, outbox
 from app.core.decimals import plain
 from app.core.errors import Conflict
 from app.core.ids import Prefix
@@ -145,7 +145,7 @@ def work_out(session: Session, invoice: Invoice, request: CreditRequest) -> Cred
 def issue(
     session: Session, invoice_id: int, request: CreditRequest, *, actor: Actor, now: datetime
 ) -> CreditNote:
-    """Credit what is asked for, give it a number, post N1 and emit `credit_note.created`.
+    """Credit what is asked for, give it a number, post N1, emit `credit_note.created`, owe the PDF.
 
     An open invoice with nothing left to pay is paid by it. Locks the invoice; who calls it for an
     open one has made sure that no channel can still collect the old amount. Raises NotFound,
@@ -178,6 +178,7 @@ def issue(
     session.flush()  # the balance's entry refers to it
     _give(session, invoice, note, actor=actor, now=now)
     _emit(session, note, invoice, now=now)
+    _owe_print(session, note, now=now)
     if is_open and not invoice.due:
         collection.mark_paid(session, invoice, now=now)
     return note
@@ -305,6 +306,13 @@ def _emit(session: Session, note: CreditNote, invoice: Invoice, *, now: datetime
     told = payload(note, invoice, customer.external_id)
     reference = ids.show(Prefix.CREDIT_NOTE, note.id)
     emitting.emit(session, EventType.CREDIT_NOTE_CREATED, told, reference=reference, now=now)
+
+
+def _owe_print(session: Session, note: CreditNote, *, now: datetime) -> None:
+    # A sandbox's clock may run ahead; jobs are done in real time all the same.
+    real_now = now - clocks.get_merchant(session).clock_offset
+    note_id = ids.show(Prefix.CREDIT_NOTE, note.id)
+    outbox.owe(session, "jobs.documents.print_credit_note", now=real_now, credit_note=note_id)
 
 
 def _told(money: Money) -> dict[str, Any]:

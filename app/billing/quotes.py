@@ -18,7 +18,7 @@ from app.billing.models import FxSnapshot
 from app.core.money import Currency, Money
 from app.core.periods import local_date
 from app.fx.conversion import CNY_RATE, locked_rate
-from app.fx.rates import Midpoint, RateSource
+from app.fx.rates import Midpoint, RateSource, fresh_midpoint
 from app.identity import clocks, terms
 from app.identity.models import PlatformTerms
 
@@ -50,8 +50,8 @@ def quote(session: Session, total: Money, *, rates: RateSource, now: datetime) -
     """
     merchant = clocks.get_merchant(session)
     in_force = terms.terms_on(session, local_date(now, ZoneInfo(merchant.time_zone)))
-    pricing = rates.midpoint(total.currency, at=now)
-    settlement = rates.midpoint(merchant.settlement_currency, at=now)
+    pricing = fresh_midpoint(rates, total.currency, at=now)
+    settlement = fresh_midpoint(rates, merchant.settlement_currency, at=now)
     fx = FxSnapshot(
         publisher=pricing.publisher,
         published_at=min(pricing.published_at, settlement.published_at),

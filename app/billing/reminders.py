@@ -128,7 +128,7 @@ def remind(session: Session, invoice_id: int, *, base_url: str, now: datetime) -
 
 def remind_now(
     session: Session, invoice_id: int, *, base_url: str, actor: Actor, now: datetime
-) -> Reminder:
+) -> Told:
     """Remind of one open invoice at once: also a customer whom the ladder leaves alone.
 
     Locks the invoice. Raises NotFound, InvoiceNotOpen, TooOldToRemind, CustomerWithoutEmail and
@@ -145,11 +145,11 @@ def remind_now(
     if _is_reminded_on_day(session, invoice, now=now):
         raise RemindedToday("a reminder of this invoice went out today already")
     reminder = _new(invoice, None, created_by=actor.name, now=now)
-    _mail(session, reminder, invoice, customer=customer, base_url=base_url, now=now)
+    mail = _mail(session, reminder, invoice, customer=customer, base_url=base_url, now=now)
     change = Change({}, {"reminder": ids.show(Prefix.REMINDER, reminder.id)})
     subject = ids.show(Prefix.INVOICE, invoice.id)
     record(session, actor, "invoice.reminded", subject=subject, change=change, now=now)
-    return reminder
+    return Told(reminder, mail)
 
 
 def of_invoice(session: Session, invoice: Invoice) -> Sequence[Told]:
@@ -241,7 +241,7 @@ def _mail(
     customer: Customer,
     base_url: str,
     now: datetime,
-) -> None:
+) -> Mail:
     """Write the reminder down with the mail it owes."""
     mail = sending.queue_mail(
         session,
@@ -255,6 +255,7 @@ def _mail(
     reminder.outcome, reminder.mail_id = ReminderOutcome.MAILED, mail.id
     session.add(reminder)
     session.flush()  # the unique keys speak before anything is told
+    return mail
 
 
 def _new(invoice: Invoice, days: int | None, *, created_by: str = "", now: datetime) -> Reminder:

@@ -46,7 +46,8 @@ def look(session: Session, invoice: Invoice, now: datetime) -> Reminder | None:
 
 
 def by_hand(session: Session, invoice: Invoice, now: datetime) -> Reminder:
-    return reminders.remind_now(session, invoice.id, base_url=URL, actor=ADA, now=now)
+    told = reminders.remind_now(session, invoice.id, base_url=URL, actor=ADA, now=now)
+    return told.reminder
 
 
 def customer_of(session: Session, invoice: Invoice) -> Customer:

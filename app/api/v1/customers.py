@@ -13,12 +13,16 @@ TAG = "Customers"
 
 
 class CustomerIn(In):
-    """A customer to add. `externalId` is your own id of it, unique and for ever."""
+    """A customer to add. `externalId` is your own id of it, unique and for ever.
+
+    One with `remind` false gets its invoices, and no reminders of them.
+    """
 
     external_id: str
     name: str
     email: str = ""
     language: Language = Language.ZH_HANS_CN
+    remind: bool = True
 
 
 class CustomerChange(In):
@@ -27,6 +31,7 @@ class CustomerChange(In):
     name: str | None = None
     email: str | None = None
     language: Language | None = None
+    remind: bool | None = None
 
 
 class CustomerQuery(PageQuery, kw_only=True):
@@ -36,13 +41,17 @@ class CustomerQuery(PageQuery, kw_only=True):
 
 
 class CustomerOut(Out):
-    """A customer. `language` is what its bills and mails are written in."""
+    """A customer. `language` is what its bills and mails are written in.
+
+    `remind` says whether the reminder ladder holds for it.
+    """
 
     id: str
     external_id: str
     name: str
     email: str
     language: str
+    remind: bool
     status: CustomerStatus
     created_at: Moment
 
@@ -54,6 +63,7 @@ class CustomerOut(Out):
             name=customer.name,
             email=customer.email,
             language=customer.language,
+            remind=customer.is_reminded,
             status=customer.status,
             created_at=utc(customer.created_at),
         )
@@ -85,6 +95,7 @@ def create_customer(call: Call, body: CustomerIn) -> CustomerOut:
         name=body.name,
         email=body.email,
         language=body.language,
+        is_reminded=body.remind,
         now=call.now,
     )
     return CustomerOut.of(customer)
@@ -129,7 +140,12 @@ def get_customer(call: Call, customer_id: int) -> CustomerOut:
 def update_customer(call: Call, customer_id: int, body: CustomerChange) -> CustomerOut:
     """Change a customer; its external id stays for ever."""
     customer = customers.update_customer(
-        call.session, customer_id, name=body.name, email=body.email, language=body.language
+        call.session,
+        customer_id,
+        name=body.name,
+        email=body.email,
+        language=body.language,
+        is_reminded=body.remind,
     )
     return CustomerOut.of(customer)
 

@@ -17,6 +17,7 @@ from app.customers.models import (
     Customer,
     CustomerEvent,
 )
+from app.pricing import taxes
 
 LANGUAGES = ("zh_Hans_CN", "en")
 """The languages a customer's bills and mails are written in."""
@@ -36,6 +37,10 @@ class InvalidEmail(Invalid):
 
 class UnknownLanguage(Invalid):
     code = "unknown_language"
+
+
+class ExemptWithRate(Invalid):
+    code = "exempt_with_tax_rate"
 
 
 def create_customer(
@@ -84,6 +89,23 @@ def update_customer(
         customer.language = _known_language(language)
     if is_reminded is not None:
         customer.is_reminded = is_reminded
+    return customer
+
+
+def set_tax(
+    session: Session, customer_id: int, *, tax_rate_id: int | None, is_exempt: bool
+) -> Customer:
+    """Put all that the customer buys under a rate, under none, or under those of the products.
+
+    It holds for every invoice that is finalised from now on. Locks the rate, then the customer.
+    Raises NotFound, TaxRateArchived, and ExemptWithRate when both are asked for.
+    """
+    if tax_rate_id is not None and is_exempt:
+        raise ExemptWithRate("an exempt customer has no tax rate", path="tax_rate_id")
+    if tax_rate_id is not None:
+        taxes.lock_active(session, tax_rate_id)
+    customer = db.get_locked(session, Customer, customer_id, noun="customer")
+    customer.tax_rate_id, customer.is_tax_exempt = tax_rate_id, is_exempt
     return customer
 
 

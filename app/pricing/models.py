@@ -264,12 +264,19 @@ class Coupon(Tenant, Base):
     def reduction(self) -> Reduction:
         if self.percent is not None:
             return PercentOff(self.percent)
-        return AmountOff(self._money(self.amount_minor))
+        if self.amount is None:
+            raise ValueError(f"coupon {self.code} gives nothing")
+        return AmountOff(self.amount)
+
+    @property
+    def amount(self) -> Money | None:
+        """What it takes off, None for a percentage."""
+        return self._money(self.amount_minor)
 
     @property
     def minimum(self) -> Money | None:
         """What the lines of an invoice come to at least for the coupon to apply."""
-        return None if self.minimum_minor is None else self._money(self.minimum_minor)
+        return self._money(self.minimum_minor)
 
     @property
     def limits(self) -> Limits:
@@ -285,7 +292,5 @@ class Coupon(Tenant, Base):
         is_product = not self.product_codes or product_code in self.product_codes
         return is_product and (not self.metric_codes or metric_code in self.metric_codes)
 
-    def _money(self, minor: int | None) -> Money:
-        if minor is None or self.currency is None:
-            raise ValueError(f"coupon {self.code} has no such amount")
-        return Money(minor, self.currency)
+    def _money(self, minor: int | None) -> Money | None:
+        return None if minor is None or self.currency is None else Money(minor, self.currency)

@@ -116,6 +116,8 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
         "rate_card_version_id": show(Prefix.RATE_CARD_VERSION, version.id),
         "customer_id": show(Prefix.CUSTOMER, customer.id),
         "contract_id": show(Prefix.CONTRACT, contract.id),
+        "coupon_id": show(Prefix.COUPON, make.coupon().id),
+        "tax_rate_id": show(Prefix.TAX_RATE, make.tax_rate().id),
         "invoice_id": show(Prefix.INVOICE, invoice.id),
         "fapiao_request_id": show(Prefix.FAPIAO_REQUEST, requested(session, invoice).id),
         "usage_event_id": show(Prefix.USAGE_EVENT, measured.id),

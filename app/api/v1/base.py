@@ -8,6 +8,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 
 from app.api.operations import Api
+from app.core.ids import Prefix, show
 from app.core.money import Currency, Money
 from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 
@@ -90,6 +91,11 @@ def check_zone(moment: datetime | None, name: str) -> None:
         return
     if abs(moment.utcoffset() or NO_OFFSET) > LARGEST_OFFSET:
         raise ValueError(f"`{name}` is in a zone that is nowhere")
+
+
+def show_or_none(prefix: Prefix, row_id: int | None) -> str | None:
+    """Write the id of a row that need not be."""
+    return None if row_id is None else show(prefix, row_id)
 
 
 def utc(moment: datetime) -> datetime:

@@ -1,7 +1,7 @@
 """Customers: who the merchant bills, under the ids of the merchant's own system."""
 
 from app.api.operations import Call
-from app.api.v1.base import API, In, Listing, Moment, Out, PageQuery, utc
+from app.api.v1.base import API, In, Listing, Moment, Out, PageQuery, show_or_none, utc
 from app.core.ids import Prefix, show
 from app.core.language import Language
 from app.core.paging import Page
@@ -43,6 +43,8 @@ class CustomerQuery(PageQuery, kw_only=True):
 class CustomerOut(Out):
     """A customer. `language` is what its bills and mails are written in.
 
+    `taxRateId` is the tax of all it buys, null for that of each product; an exempt one pays none.
+
     `remind` says whether the reminder ladder holds for it.
     """
 
@@ -52,6 +54,8 @@ class CustomerOut(Out):
     email: str
     language: str
     remind: bool
+    tax_rate_id: str | None
+    is_tax_exempt: bool
     status: CustomerStatus
     created_at: Moment
 
@@ -64,6 +68,8 @@ class CustomerOut(Out):
             email=customer.email,
             language=customer.language,
             remind=customer.is_reminded,
+            tax_rate_id=show_or_none(Prefix.TAX_RATE, customer.tax_rate_id),
+            is_tax_exempt=customer.is_tax_exempt,
             status=customer.status,
             created_at=utc(customer.created_at),
         )

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from app.api.v1.base import Amount, Out
+from app.api.v1.base import Amount, DecimalText, Out
 from app.billing.lines import Line
 from app.billing.models import InvoiceLine, LineKind
+from app.billing.totals import LineTotal
 from app.billing.working import Step
 from app.core.decimals import plain
 from app.core.money import Currency, Money
@@ -47,6 +48,9 @@ class InvoiceLineOut(Out):
     is that of the days from `periodFrom` to `periodTo`: of a `late` line an earlier period's, and
     so is that of a `commitment` which late usage changed. Usage without a price is a line of zero
     that is not priced.
+
+    `amount` is what the line was rated at, `discount` its share of the coupons. Of the rest, an
+    inclusive `tax` is a part; any other comes on top of it.
     """
 
     kind: LineKind
@@ -59,6 +63,10 @@ class InvoiceLineOut(Out):
     quantity: SignedDecimal
     events: int
     amount: Amount
+    discount: Amount
+    tax: Amount
+    tax_percent: DecimalText | None
+    tax_is_inclusive: bool
     is_priced: bool
     tiers: list[TierOut]
 
@@ -75,12 +83,16 @@ class InvoiceLineOut(Out):
             quantity=plain(line.quantity),
             events=line.events,
             amount=Amount.of(Money(line.amount_minor, currency)),
+            discount=Amount.of(Money(line.discount_minor, currency)),
+            tax=Amount.of(Money(line.tax_minor, currency)),
+            tax_percent=None if line.tax_percent is None else plain(line.tax_percent),
+            tax_is_inclusive=line.tax_is_inclusive,
             is_priced=line.is_priced,
             tiers=[_tier(tier) for tier in line.tiers],
         )
 
     @classmethod
-    def to_come(cls, line: Line) -> "InvoiceLineOut":
+    def to_come(cls, line: Line, total: LineTotal) -> "InvoiceLineOut":
         return cls(
             kind=line.kind,
             metric=line.metric.code if line.metric else None,
@@ -92,6 +104,10 @@ class InvoiceLineOut(Out):
             quantity=plain(line.usage.quantity),
             events=line.usage.events,
             amount=Amount.of(line.amount),
+            discount=Amount.of(total.discount),
+            tax=Amount.of(total.tax),
+            tax_percent=None if total.tax_percent is None else plain(total.tax_percent),
+            tax_is_inclusive=total.is_inclusive,
             is_priced=line.is_priced,
             tiers=[_tier(tier) for tier in line.tiers],
         )

@@ -17,18 +17,20 @@ from app.api.v1.base import (
     utc_or_none,
 )
 from app.api.v1.invoice_lines import InvoiceLineOut
-from app.billing import collection, previews, queries
+from app.billing import collection, previews, queries, redemptions
 from app.billing.models import FxSnapshot, Invoice, InvoiceKind, InvoiceStatus
 from app.billing.previews import Preview
 from app.core.decimals import plain
 from app.core.errors import NotFound
 from app.core.ids import Prefix, read, show
 from app.core.language import Language
+from app.core.money import Money
 from app.customers import queries as customers
 from app.documents import store
 from app.documents.models import DocumentKind
 from app.extensions import runtime
 from app.identity.models import Scope
+from app.pricing.models import Coupon
 
 TAG = "Invoices"
 
@@ -83,13 +85,15 @@ class FxOut(Out):
 
 
 class InvoiceOut(Out):
-    """An invoice. A draft has no number yet, and of its amounts the subtotal so far.
+    """An invoice. A draft has no number yet, and of its amounts the total so far.
 
     One of kind `late` has usage that came late and nothing else, of a contract that has no next
     invoice; its period is the time in which that usage came.
 
-    `subtotal` is in the pricing currency, `collection` is what the customer pays, `platformFee`
-    our part of it and `settlement` what you are owed.
+    In the pricing currency, `subtotal` is the lines less the `discount` of all coupons and without
+    tax, and `total` is subtotal and `tax`. In CNY, `collection` is the total, `balanceUsed` what
+    the customer's balance paid of it and `due` what is left to pay; `platformFee` is our part of
+    that and `settlement` what you are owed.
     """
 
     id: str
@@ -101,8 +105,13 @@ class InvoiceOut(Out):
     rate_card_version_id: str | None
     period_from: date
     period_to: date
+    discount: Amount
     subtotal: Amount
+    tax: Amount
+    total: Amount
     collection: Amount | None
+    balance_used: Amount | None
+    due: Amount | None
     platform_fee: Amount | None
     settlement: Amount | None
     fx: FxOut | None
@@ -118,9 +127,28 @@ class InvoiceOut(Out):
         return cls(**_fields(invoice))
 
 
-class InvoiceWithLines(InvoiceOut):
-    """An invoice with the working of its amount."""
+class InvoiceCouponOut(Out):
+    """A coupon that an invoice used, and what it took off."""
 
+    coupon_id: str
+    code: str
+    name: str
+    discount: Amount
+
+    @classmethod
+    def of(cls, coupon: Coupon, discount: Money) -> "InvoiceCouponOut":
+        return cls(
+            coupon_id=show(Prefix.COUPON, coupon.id),
+            code=coupon.code,
+            name=coupon.name,
+            discount=Amount.of(discount),
+        )
+
+
+class InvoiceWithLines(InvoiceOut):
+    """An invoice with the working of its amount, and the coupons it used, in their order."""
+
+    coupons: list[InvoiceCouponOut]
     lines: list[InvoiceLineOut]
 
 
@@ -133,26 +161,41 @@ class UpcomingOut(Out):
     contract_id: str
     period_from: date
     period_to: date
+    discount: Amount
     subtotal: Amount
+    tax: Amount
+    total: Amount
     collection: Amount
     platform_fee: Amount
     settlement: Amount
     unpriced: list[str]
+    coupons: list[InvoiceCouponOut]
     lines: list[InvoiceLineOut]
 
     @classmethod
     def of(cls, contract_id: int, preview: Preview) -> "UpcomingOut":
-        amounts = preview.quote.amounts
+        amounts, totals = preview.quote.amounts, preview.totals
         return cls(
             contract_id=show(Prefix.CONTRACT, contract_id),
             period_from=preview.period_from,
             period_to=preview.period_to,
-            subtotal=Amount.of(preview.totals.subtotal),
+            discount=Amount.of(totals.discount),
+            subtotal=Amount.of(totals.subtotal),
+            tax=Amount.of(totals.tax),
+            total=Amount.of(totals.total),
             collection=Amount.of(amounts.collect),
             platform_fee=Amount.of(amounts.platform_fee),
             settlement=Amount.of(amounts.settlement),
             unpriced=sorted({line.metric.code for line in preview.unpriced if line.metric}),
-            lines=[InvoiceLineOut.to_come(line) for line in preview.lines],
+            coupons=[
+                InvoiceCouponOut.of(coupon, discount)
+                for coupon, discount in preview.bill.discounts
+                if discount
+            ],
+            lines=[
+                InvoiceLineOut.to_come(line, total)
+                for line, total in zip(preview.lines, totals.lines, strict=True)
+            ],
         )
 
 
@@ -197,7 +240,11 @@ def get_invoice(call: Call, invoice_id: int) -> InvoiceWithLines:
         InvoiceLineOut.of(line, invoice.currency)
         for line in queries.lines_of(call.session, invoice)
     ]
-    return InvoiceWithLines(**_fields(invoice), lines=lines)
+    used = [
+        InvoiceCouponOut.of(coupon, discount)
+        for coupon, discount in redemptions.list_of_invoice(call.session, invoice)
+    ]
+    return InvoiceWithLines(**_fields(invoice), coupons=used, lines=lines)
 
 
 @API.route(
@@ -275,8 +322,13 @@ def _fields(invoice: Invoice) -> dict[str, Any]:
         "rate_card_version_id": _shown(Prefix.RATE_CARD_VERSION, invoice.rate_card_version_id),
         "period_from": invoice.period_from,
         "period_to": invoice.period_to,
+        "discount": Amount.of(invoice.discount),
         "subtotal": Amount.of(invoice.subtotal),
+        "tax": Amount.of(invoice.tax),
+        "total": Amount.of(invoice.total),
         "collection": Amount.of(invoice.collection) if is_locked else None,
+        "balance_used": Amount.of(invoice.balance_used) if is_locked else None,
+        "due": Amount.of(invoice.due) if is_locked else None,
         "platform_fee": Amount.of(invoice.platform_fee) if is_locked else None,
         "settlement": Amount.of(invoice.settlement) if is_locked else None,
         "fx": FxOut.of(invoice.fx) if invoice.fx else None,

@@ -1,7 +1,7 @@
 """Products: what the merchant sells."""
 
 from app.api.operations import Call
-from app.api.v1.base import API, In, Listing, Moment, Out, PageQuery, utc
+from app.api.v1.base import API, In, Listing, Moment, Out, PageQuery, show_or_none, utc
 from app.core.ids import Prefix, show
 from app.identity.models import Scope
 from app.pricing import products, queries
@@ -31,12 +31,13 @@ class ProductQuery(PageQuery, kw_only=True):
 
 
 class ProductOut(Out):
-    """A product."""
+    """A product. `taxRateId` is the tax it is under, null for the default."""
 
     id: str
     code: str
     name: str
     description: str
+    tax_rate_id: str | None
     status: CatalogStatus
     created_at: Moment
 
@@ -47,6 +48,7 @@ class ProductOut(Out):
             code=product.code,
             name=product.name,
             description=product.description,
+            tax_rate_id=show_or_none(Prefix.TAX_RATE, product.tax_rate_id),
             status=product.status,
             created_at=utc(product.created_at),
         )

@@ -105,7 +105,7 @@ def invoice_voided(invoice_id: int, customer_id: int, *, due: Money, returned: M
         Kind.INVOICE_VOIDED,
         invoice_id,
         [
-            *_owed(-due),
+            *_no_longer_owed(due),
             *_move(Book.REVENUE, due, debit=Account.REVENUE, credit=Account.SALES_CLEARING),
             *_to_balance(customer_id, returned),
         ],
@@ -118,7 +118,7 @@ def invoice_uncollectible(invoice_id: int, due: Money) -> Journal:
         Kind.INVOICE_UNCOLLECTIBLE,
         invoice_id,
         [
-            *_owed(-due),
+            *_no_longer_owed(due),
             *_move(Book.REVENUE, due, debit=Account.BAD_DEBT, credit=Account.SALES_CLEARING),
         ],
     )
@@ -141,7 +141,7 @@ def credit_note_issued(
 ) -> Journal:
     """N1: a correction lowers what is due, by `off_due`, and fills the customer's balance."""
     legs = [
-        *_owed(-off_due),
+        *_no_longer_owed(off_due),
         *_move(Book.REVENUE, off_due, debit=Account.REVENUE, credit=Account.SALES_CLEARING),
         *_to_balance(customer_id, to_balance),
     ]
@@ -227,6 +227,10 @@ def _journal(kind: Kind, invoice_id: int, legs: Sequence[Leg]) -> Journal:
 def _owed(due: Money) -> list[Leg]:
     """Return the legs by which the customer owes `due`, and the merchant is owed it once paid."""
     return _move(Book.PLATFORM, due, debit=Account.RECEIVABLE, credit=Account.MERCHANT_UNCOLLECTED)
+
+
+def _no_longer_owed(due: Money) -> list[Leg]:
+    return _move(Book.PLATFORM, due, debit=Account.MERCHANT_UNCOLLECTED, credit=Account.RECEIVABLE)
 
 
 def _to_balance(customer_id: int, amount: Money) -> list[Leg]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import g, request, url_for
 from flask_babel import gettext as _
@@ -13,7 +13,7 @@ from app.core.money import Currency, Money
 from app.core.paging import MAX_LIMIT, Page
 from app.extensions import transaction
 from app.ledger import queries
-from app.ledger.journals import Kind
+from app.ledger.journals import Account, Kind
 from app.ledger.queries import Balance, EntryView, TransactionView
 from app.web import csv, listing
 from app.web.page import page
@@ -24,6 +24,11 @@ CODES = {
     Kind.PLATFORM_FEE: "T3",
     Kind.FX_CONVERSION: "T4",
     Kind.INVOICE_VOIDED: "V1",
+    Kind.INVOICE_UNCOLLECTIBLE: "V2",
+    Kind.INVOICE_RECOVERED: "V3",
+    Kind.CREDIT_NOTE_ISSUED: "N1",
+    Kind.BALANCE_USED: "N2",
+    Kind.BALANCE_ADJUSTED: "N3",
     Kind.PAYMENT_UNALLOCATED: "U1",
 }
 """The templates of `docs/ledger.md` by what they record."""
@@ -120,6 +125,11 @@ def kind_titles() -> dict[str, str]:
         Kind.PLATFORM_FEE.value: _("Platform fee"),
         Kind.FX_CONVERSION.value: _("FX conversion at the locked rate"),
         Kind.INVOICE_VOIDED.value: _("Invoice voided"),
+        Kind.INVOICE_UNCOLLECTIBLE.value: _("Invoice given up"),
+        Kind.INVOICE_RECOVERED.value: _("Loss recovered"),
+        Kind.CREDIT_NOTE_ISSUED.value: _("Credit note issued"),
+        Kind.BALANCE_USED.value: _("Customer balance used"),
+        Kind.BALANCE_ADJUSTED.value: _("Customer balance adjusted"),
         Kind.PAYMENT_UNALLOCATED.value: _("Payment put aside"),
     }
 
@@ -139,9 +149,12 @@ def groups_of(transactions: Iterable[TransactionView]) -> list[Group]:
 
 
 def trial_balances(balances: Iterable[Balance]) -> list[TrialBalance]:
-    """Return the balances by book and currency, each with the sums of its two columns."""
+    """Return the balances by book and currency, each with the sums of its two columns.
+
+    Those of customers are one line: each customer's page shows his own.
+    """
     books: dict[tuple[str, str], list[Entry]] = defaultdict(list)
-    for balance in balances:
+    for balance in _folded(balances):
         books[balance.book, balance.currency].append(_entry(balance))
     return [
         TrialBalance(
@@ -153,6 +166,20 @@ def trial_balances(balances: Iterable[Balance]) -> list[TrialBalance]:
         )
         for (book, currency), accounts in books.items()
     ]
+
+
+def _folded(balances: Iterable[Balance]) -> Iterator[Balance]:
+    of_customers: dict[str, Balance] = {}
+    for balance in balances:
+        if not balance.account.startswith(f"{Account.CUSTOMER_BALANCE}/"):
+            yield balance
+            continue
+        before = of_customers.get(balance.currency)
+        minor = balance.amount_minor + (before.amount_minor if before else 0)
+        of_customers[balance.currency] = replace(
+            balance, account=Account.CUSTOMER_BALANCE, amount_minor=minor
+        )
+    yield from of_customers.values()
 
 
 def _entry(leg: EntryView | Balance) -> Entry:

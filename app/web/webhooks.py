@@ -137,6 +137,13 @@ def event_types() -> list[tuple[str, str]]:
         EventType.INVOICE_PAID: _("An invoice was paid in full; deliver what was bought."),
         EventType.INVOICE_VOIDED: _("An issued invoice was cancelled and can no longer be paid."),
         EventType.INVOICE_REFUNDED: _("Money of a paid invoice went back to the payer."),
+        EventType.INVOICE_MARKED_UNCOLLECTIBLE: _("Nobody expects an invoice to be paid any more."),
+        EventType.INVOICE_REISSUED: _(
+            "An old invoice was replaced by one with the rates of the day."
+        ),
+        EventType.CREDIT_NOTE_CREATED: _(
+            "An issued invoice was corrected; its customer owes less."
+        ),
         EventType.FAPIAO_REQUESTED: _("A buyer asked for the fapiao of an invoice."),
         EventType.FAPIAO_ISSUED: _("A fapiao was issued and mailed to the buyer."),
         EventType.FAPIAO_REJECTED: _("A fapiao will not be issued; the buyer was told why."),

@@ -21,7 +21,7 @@ WORDS = [
     *("rate card, rate card version", "FX snapshot", "payment order", "channel"),
     *("channel callback", "webhook", "ledger transaction, entry", "outbox", "test clock"),
 ]
-INVOICE, CUSTOMER = 4711, 42
+INVOICE, CUSTOMER, CREDIT_NOTE, ENTRY = 4711, 42, 5, 6
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _MACHINE = re.compile(r"/(?:work|root|home|tmp|usr/local)/|\.\./shared|[Ss]eeds?/\d")
 
@@ -129,6 +129,13 @@ def test_the_ledger_guide_posts_what_the_journals_post() -> None:
         "T3": journals.platform_fee(INVOICE, cny(2_716)),
         "T4": journals.fx_conversion(INVOICE, net=cny(87_817), settlement=usd(12_262)),
         "V1": journals.invoice_voided(INVOICE, CUSTOMER, due=cny(90_533), returned=cny(0)),
+        "V2": journals.invoice_uncollectible(INVOICE, cny(90_533)),
+        "V3": journals.invoice_recovered(INVOICE, cny(90_533)),
+        "N1": journals.credit_note_issued(
+            CREDIT_NOTE, INVOICE, CUSTOMER, off_due=cny(1_000), to_balance=cny(1_000)
+        ),
+        "N2": journals.balance_used(INVOICE, CUSTOMER, cny(1_000)),
+        "N3": journals.balance_adjusted(ENTRY, CUSTOMER, cny(1_000)),
         "U1": journals.payment_unallocated(
             "wechat:1", "wechat", amount=cny(90_533), invoice_id=INVOICE
         ),
@@ -149,6 +156,7 @@ def legs(journal: Journal) -> list[tuple[str, str, int]]:
     return [
         (f"{leg.book}:{leg.account}", leg.amount.currency.value, leg.amount.minor)
         for leg in journal.legs
+        if leg.amount
     ]
 
 

@@ -17,6 +17,7 @@ from app.audit import models as audit
 from app.billing import coupon_models as coupons
 from app.billing import credit_models as credit
 from app.billing import fapiao_models as fapiao
+from app.billing import handling_models as handling
 from app.billing import models as billing
 from app.billing import reminder_models as reminders
 from app.billing import replay_models as replays
@@ -50,6 +51,7 @@ MODELS = (
     coupons,
     credit,
     fapiao,
+    handling,
     reminders,
     replays,
     runs,

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from app.billing import collection, credit_note_printing, credit_notes, printing
+from app.billing import collection, credit_note_printing, credit_notes, printing, resending
 from app.billing import queries as invoices
 from app.billing.credit_models import CreditNote
-from app.billing.models import Invoice
+from app.billing.models import WAS_PAID, Invoice
 from app.channels.base import ChannelName
 from app.core import clock
 from app.core.ids import Prefix, read, show
@@ -71,6 +71,28 @@ def print_receipt(*, merchant_id: int, invoice: str) -> None:
             return
         content = _word_receipt(session, row, customer)
         _queue(session, content, MailKind.INVOICE_PAID, customer=customer, stored=stored)
+
+
+def mail_again(*, merchant_id: int, resend: str) -> None:
+    """Queue the mail that somebody asked for once more: the receipt if it is paid by now."""
+    with transaction(merchant_id) as session:
+        asked = resending.get_resend(session, read(Prefix.INVOICE_RESEND, resend))
+        row = invoices.get_invoice(session, asked.invoice_id)
+    is_paid = row.status in WAS_PAID
+    form = PrintForm.RECEIPT if is_paid else PrintForm.INVOICE
+    stored = _print_invoice(merchant_id, row.id, form)
+    with transaction(merchant_id) as session:
+        row = invoices.get_invoice(session, asked.invoice_id)
+        customer = customers.get_customer(session, row.customer_id)
+        if not customer.email or not resending.is_mailable(row):
+            return
+        word, kind = (
+            (_word_receipt, MailKind.INVOICE_PAID)
+            if is_paid
+            else (_word_invoice, MailKind.INVOICE_ISSUED)
+        )
+        content = word(session, row, customer)
+        _queue(session, content, kind, customer=customer, stored=stored, reference=resend)
 
 
 def print_void(*, merchant_id: int, invoice: str) -> None:
@@ -222,13 +244,15 @@ def _queue(
     *,
     customer: Customer,
     stored: dict[Language, StoredFile],
+    reference: str = "",
 ) -> None:
+    """Queue a mail: one per document, or per `reference` where one is given."""
     file = stored[Language(customer.language)]
     sending.queue_mail(
         session,
         content,
         kind=kind,
-        reference=file.key,
+        reference=reference or file.key,
         recipient=Party(customer.email, shown_name(customer.name)),
         now=clock.now(),
         attachment=file,

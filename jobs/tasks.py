@@ -11,8 +11,10 @@ from typing import cast
 QUEUES = {
     "jobs.billing.catch_up": "default",
     "jobs.billing.replay_prices": "default",
+    "jobs.bulk.handle": "documents",
     "jobs.contracts.schedule_for_version": "default",
     "jobs.dead_events.replay_all": "default",
+    "jobs.documents.mail_again": "documents",
     "jobs.documents.print_invoice": "documents",
     "jobs.documents.print_receipt": "documents",
     "jobs.documents.print_void": "documents",

@@ -181,6 +181,8 @@ class Invoice(Tenant, Base):
         one_of("kind", InvoiceKind),
         Index("ix_invoices_customer_id", "merchant_id", "customer_id", "id"),
         Index("ix_invoices_status", "merchant_id", "status", "id"),
+        Index("ix_invoices_by_due", "merchant_id", "due_at", "id"),
+        Index("ix_invoices_by_amount", "merchant_id", "collection_minor", "id"),
         Index(
             "ix_invoices_drafts",
             "merchant_id",

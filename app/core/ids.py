@@ -41,6 +41,8 @@ class Prefix(StrEnum):
     FAPIAO_FILE = "fpf"
     FAPIAO_REQUEST = "fpr"
     INVOICE = "inv"
+    INVOICE_BULK = "blk"
+    INVOICE_RESEND = "rsd"
     LEDGER_TRANSACTION = "ltx"
     MAIL = "mail"
     METRIC = "mtr"

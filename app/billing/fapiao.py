@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.audit.recording import SYSTEM, Actor, Change, record
-from app.billing import collection, fapiao_queries, queries
+from app.billing import fapiao_queries, queries
 from app.billing.fapiao_amounts import left_of, tax_of, tax_rows
 from app.billing.fapiao_details import Details, checked
 from app.billing.fapiao_models import (
@@ -65,7 +65,7 @@ def request(session: Session, invoice_id: int, details: Details, *, now: datetim
     FapiaoAlreadyRequested and what `checked` raises.
     """
     details = checked(details)
-    invoice = collection.lock_invoice(session, invoice_id)
+    invoice = db.get_locked(session, Invoice, invoice_id, noun="invoice")
     if not is_possible(invoice):
         raise FapiaoNotPossible("there is no fapiao for this invoice")
     if fapiao_queries.find_live(session, invoice.id) is not None:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from app.audit.recording import Actor
-from app.billing import collection, fapiao, fapiao_files, fapiao_queries
+from app.billing import fapiao, fapiao_files, fapiao_queries
 from app.billing.fapiao_details import Printed, checked_print
 from app.billing.fapiao_models import (
     FAPIAO,
@@ -23,7 +23,7 @@ from app.billing.fapiao_models import (
     FapiaoRequest,
 )
 from app.billing.models import WAS_PAID, Invoice
-from app.core import ids
+from app.core import db, ids
 from app.core.db import Transaction, merchant_of
 from app.core.errors import Conflict
 from app.core.ids import Prefix
@@ -95,7 +95,7 @@ def issue(
     content, part = upload.content, FapiaoPart.FAPIAO
     stored = _store(storage, content, part, merchant_id=merchant_id, now=now)
     with transaction() as session:
-        invoice = collection.lock_invoice(session, found.invoice_id)
+        invoice = db.get_locked(session, Invoice, found.invoice_id, noun="invoice")
         found = fapiao.lock_request(session, request_id)
         if revision is not None and revision != found.revision:
             raise FapiaoRequestChanged("the buyer changed the details meanwhile")

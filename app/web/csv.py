@@ -18,14 +18,20 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
-def answer(name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:
+def answer(
+    name: str,
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    has_mark: bool = True,
+) -> Response:
     """Answer `rows` as the file `name`.csv, each written when the one before it was sent.
 
     The first row is read before the answer begins, so that a refusal is still an error page.
     """
     reading = iter(rows)
     first = list(next(([row] for row in reading), []))
-    lines = _lines(chain([header], first, reading))
+    lines = _lines(chain([header], first, reading), has_mark=has_mark)
     response = Response(stream_with_context(lines), mimetype="text/csv")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     response.headers["Cache-Control"] = "no-store"
@@ -51,8 +57,9 @@ def guarded(cell: object) -> str:
     return text
 
 
-def _lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    yield _MARK
+def _lines(rows: Iterable[Sequence[object]], *, has_mark: bool) -> Iterator[str]:
+    if has_mark:
+        yield _MARK
     for row in rows:
         line = io.StringIO()
         csv.writer(line).writerow([guarded(cell) for cell in row])

@@ -46,6 +46,7 @@ class Guide:
 GUIDES = {
     "guide": Guide(ROOT / "docs/guide.md", _("Integration guide"), "rocket"),
     "merchants": Guide(ROOT / "docs/merchants.md", _("For merchants"), "building-2"),
+    "fapiao": Guide(ROOT / "docs/fapiao.md", _("Fapiao requests"), "stamp"),
     "webhooks": Guide(ROOT / "docs/webhooks.md", _("Webhooks"), "webhook"),
     "sdk-python": Guide(ROOT / "docs/sdk-python.md", "Python SDK", "code"),
     "errors": Guide(ROOT / "docs/errors.md", _("Errors"), "circle-alert"),

@@ -5,12 +5,13 @@ from pathlib import PurePosixPath
 from flask import abort, g, url_for
 from werkzeug.wrappers import Response
 
+from app.billing import fapiao_queries
 from app.core.ids import Prefix, read, show
 from app.documents import store
 from app.extensions import transaction
 from app.mail import sending
 from app.mail.models import Mail
-from app.web import listing
+from app.web import fapiao, listing
 from app.web.invoices import pdf
 from app.web.page import page
 
@@ -44,15 +45,18 @@ def mail(mail_id: str) -> Response:
 
 
 def mail_attachment(mail_id: str) -> Response:
-    """Hand out the PDF that the mail carries, verified by its SHA-256."""
+    """Hand out the file that the mail carries, verified by its SHA-256."""
     _only_in_the_sandbox()
     with transaction(g.merchant_id) as session:
         found = sending.get_mail(session, read(Prefix.MAIL, mail_id))
         if found.attachment_key is None or found.attachment_name is None:
             abort(404)
-        # The key ends with the document's own id: read as a row of this merchant, not as a path.
-        document_id = read(Prefix.DOCUMENT, PurePosixPath(found.attachment_key).stem)
-        document = store.get_document(session, document_id)
+        # The key ends with the file's own id: read as a row of this merchant, not as a path.
+        file_id = PurePosixPath(found.attachment_key).stem
+        if file_id.startswith(f"{Prefix.FAPIAO_FILE}_"):
+            file = fapiao_queries.get_file_by_id(session, read(Prefix.FAPIAO_FILE, file_id))
+            return fapiao.download(file, found.attachment_name)
+        document = store.get_document(session, read(Prefix.DOCUMENT, file_id))
     return pdf(document, found.attachment_name)
 
 

@@ -24,6 +24,7 @@ from app.web import (
     errors,
     event_page,
     events,
+    fapiao,
     health,
     invoices,
     ledger,
@@ -75,6 +76,27 @@ ROUTES = (
     Route("/merchant/invoices/<invoice_id>", invoices.invoice, MERCHANT),
     Route("/merchant/invoices/<invoice_id>/void", invoices.void_invoice, MERCHANT, method="POST"),
     Route("/merchant/invoices/<invoice_id>/pdf", invoices.invoice_pdf, MERCHANT),
+    Route("/merchant/fapiao", fapiao.fapiao_requests, MERCHANT),
+    Route("/merchant/fapiao/<fapiao_request_id>", fapiao.fapiao_request, MERCHANT),
+    Route(
+        "/merchant/fapiao/<fapiao_request_id>/issue", fapiao.issue_fapiao, MERCHANT, method="POST"
+    ),
+    Route(
+        "/merchant/fapiao/<fapiao_request_id>/reject", fapiao.reject_fapiao, MERCHANT, method="POST"
+    ),
+    Route(
+        "/merchant/fapiao/<fapiao_request_id>/request-red-letter",
+        fapiao.request_red_letter,
+        MERCHANT,
+        method="POST",
+    ),
+    Route(
+        "/merchant/fapiao/<fapiao_request_id>/red-letter",
+        fapiao.red_letter_fapiao,
+        MERCHANT,
+        method="POST",
+    ),
+    Route("/merchant/fapiao/<fapiao_request_id>/files/<part>", fapiao.fapiao_file, MERCHANT),
     Route("/merchant/usage", usage.usage, MERCHANT),
     Route("/merchant/usage/costs", usage_costs.usage_costs, MERCHANT),
     Route("/merchant/usage/events", events.usage_events, MERCHANT),

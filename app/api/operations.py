@@ -97,6 +97,8 @@ class Operation:
 
     `reads` decodes a body that one decoder of `body` would judge too harshly. `largest_body`, in
     bytes, is for those that carry files. What answers another `media` type than JSON returns bytes.
+    `prepare` is done first, in transactions of its own: what needs the network, and may be
+    done again.
     """
 
     view: Callable[..., Any]
@@ -113,6 +115,7 @@ class Operation:
     status: int
     errors: tuple[int, ...]
     is_flow: bool
+    prepare: Callable[..., None] | None
     hot: Hot | None
     example: Any
 
@@ -155,6 +158,7 @@ class Api:
         status: int = 200,
         errors: tuple[int, ...] = (),
         flow: bool = False,
+        prepare: Callable[..., None] | None = None,
         hot: Hot | None = None,
         example: Any = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -177,6 +181,7 @@ class Api:
                     status=status,
                     errors=errors,
                     is_flow=flow,
+                    prepare=prepare,
                     hot=hot,
                     example=example,
                 )
@@ -223,6 +228,10 @@ def _perform(operation: Operation, limit: CallLimit) -> Callable[..., Response]:
 
 def _in_one_transaction(operation: Operation, claim: keys.Claim, path: dict[str, str]) -> Response:
     """Perform it so that the effect and the record of its key commit together, or neither."""
+    if operation.prepare is not None:
+        with transaction(claim.merchant_id) as session:
+            call = _authenticate(session, claim, operation.scope)
+        operation.prepare(call, **_arguments(operation, path))
     with transaction(claim.merchant_id) as session:
         call = _authenticate(session, claim, operation.scope)
         key = _idempotency_key(operation)
@@ -335,6 +344,10 @@ def _fingerprint() -> bytes:
 
 
 def _answer(operation: Operation, call: Call, path: dict[str, str]) -> Answer:
+    return _shown(operation, operation.view(call, **_arguments(operation, path)))
+
+
+def _arguments(operation: Operation, path: dict[str, str]) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         name: ids.read(operation.path_ids[name], text) for name, text in path.items()
     }
@@ -342,7 +355,7 @@ def _answer(operation: Operation, call: Call, path: dict[str, str]) -> Answer:
         arguments["query"] = read_query(operation.query)
     if operation.body is not None:
         arguments["body"] = operation.reads(_json())
-    return _shown(operation, operation.view(call, **arguments))
+    return arguments
 
 
 def _json() -> bytes:

@@ -7,6 +7,8 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from app.billing.credit_models import CreditNote, CreditReason, Disposition
+from app.billing.models import Invoice
 from app.core.crypto import Keyring
 from app.core.ids import Prefix, show
 from app.ledger import queries as ledger
@@ -20,6 +22,12 @@ from tests.metering.stored import Shelf, may
 from tests.payments.builders import issue
 
 USD = {"USD": [{"metric": "tokens_input", "model": "standard", "unitPrice": "0.00025"}]}
+ONE_OFF = {
+    "customerId": "cus_0123456789abc",
+    "currency": "CNY",
+    "items": [{"description": "Setup", "quantity": "1", "unitPrice": "200000"}],
+}
+CREDIT = {"invoiceId": "inv_0123456789abc", "reason": "goodwill", "totalMinor": 1}
 BODIES: dict[str, Any] = {
     "create_product": {"code": "voice_api", "name": "Voice API"},
     "create_metric": {"code": "minutes", "name": "Minutes", "unit": "minute"},
@@ -40,6 +48,11 @@ BODIES: dict[str, Any] = {
     "reject_fapiao_request": {"reason": "Wrong title"},
     "request_fapiao_red_letter": {"reason": "Refunded"},
     "red_letter_fapiao": {"number": "12345678", "issuedOn": "2026-06-02", "file": "JVBERi0="},
+    "create_invoice": ONE_OFF,
+    "replace_invoice": ONE_OFF,
+    "create_credit_note": CREDIT,
+    "preview_credit_note": CREDIT,
+    "adjust_customer_balance": {"amountMinor": 100, "reason": "Thanks"},
     "void_invoice": {"reason": "Sent to the wrong company"},
     "create_checkout": {"channel": "wechat"},
     "set_branding_logo": {
@@ -119,6 +132,7 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
         "coupon_id": show(Prefix.COUPON, make.coupon().id),
         "tax_rate_id": show(Prefix.TAX_RATE, make.tax_rate().id),
         "invoice_id": show(Prefix.INVOICE, invoice.id),
+        "credit_note_id": show(Prefix.CREDIT_NOTE, credited(session, invoice).id),
         "fapiao_request_id": show(Prefix.FAPIAO_REQUEST, requested(session, invoice).id),
         "usage_event_id": show(Prefix.USAGE_EVENT, measured.id),
         "dead_event_id": show(Prefix.DEAD_EVENT, kept(session).id),
@@ -126,3 +140,28 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
         "webhook_delivery_id": show(Prefix.WEBHOOK_DELIVERY, delivery.id),
         "ledger_transaction_id": show(Prefix.LEDGER_TRANSACTION, posted.id),
     }
+
+
+def credited(session: Session, invoice: Invoice) -> CreditNote:
+    """Keep a credit note of the invoice as it was given, whatever its lines were."""
+    note = CreditNote(
+        merchant_id=invoice.merchant_id,
+        number="LUM-CN-2026-000001",
+        invoice_id=invoice.id,
+        customer_id=invoice.customer_id,
+        reason=CreditReason.GOODWILL,
+        note="",
+        currency=invoice.currency,
+        pricing_minor=1,
+        discount_minor=0,
+        tax_minor=0,
+        amount_minor=7,
+        balance_minor=7,
+        disposition=Disposition.BALANCE,
+        lines=[],
+        created_at=NOON,
+        created_by="ada@lumen.example",
+    )
+    session.add(note)
+    session.flush()  # its id is what a path names
+    return note

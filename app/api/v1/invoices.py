@@ -3,6 +3,8 @@
 from datetime import date
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from app.api.operations import Call
 from app.api.v1.base import (
     API,
@@ -17,7 +19,7 @@ from app.api.v1.base import (
     utc_or_none,
 )
 from app.api.v1.invoice_lines import InvoiceLineOut
-from app.billing import collection, previews, queries, redemptions
+from app.billing import previews, queries, redemptions
 from app.billing.models import FxSnapshot, Invoice, InvoiceKind, InvoiceStatus
 from app.billing.previews import Preview
 from app.core.decimals import plain
@@ -121,6 +123,10 @@ class InvoiceOut(Out):
     paid_at: Moment | None
     voided_at: Moment | None
     void_reason: str | None
+    uncollectible_at: Moment | None
+    credited: Amount | None
+    note: str
+    reissue_of_id: str | None
 
     @classmethod
     def of(cls, invoice: Invoice) -> "InvoiceOut":
@@ -235,16 +241,7 @@ def list_invoices(call: Call, query: InvoiceQuery) -> Listing[InvoiceOut]:
 )
 def get_invoice(call: Call, invoice_id: int) -> InvoiceWithLines:
     """Return an invoice with its lines."""
-    invoice = queries.get_invoice(call.session, invoice_id)
-    lines = [
-        InvoiceLineOut.of(line, invoice.currency)
-        for line in queries.lines_of(call.session, invoice)
-    ]
-    used = [
-        InvoiceCouponOut.of(coupon, discount)
-        for coupon, discount in redemptions.list_of_invoice(call.session, invoice)
-    ]
-    return InvoiceWithLines(**_fields(invoice), coupons=used, lines=lines)
+    return with_lines(call.session, queries.get_invoice(call.session, invoice_id))
 
 
 @API.route(
@@ -264,22 +261,6 @@ def get_upcoming_invoice(call: Call, contract_id: int) -> UpcomingOut:
     if preview is None:
         raise NothingUpcoming("every period of this contract is invoiced")
     return UpcomingOut.of(contract_id, preview)
-
-
-@API.route(
-    "POST",
-    "/invoices/<invoice_id>/void",
-    scope=Scope.INVOICE_WRITE,
-    tag=TAG,
-    body=VoidIn,
-    returns=InvoiceOut,
-    example={"reason": "Sent to the wrong company"},
-)
-def void_invoice(call: Call, invoice_id: int, body: VoidIn) -> InvoiceOut:
-    """Cancel an open invoice: it keeps its number and can no longer be paid."""
-    invoice = collection.lock_invoice(call.session, invoice_id)
-    collection.void(call.session, invoice, reason=body.reason, now=call.now)
-    return InvoiceOut.of(invoice)
 
 
 @API.route(
@@ -310,6 +291,19 @@ def get_invoice_pdf(call: Call, invoice_id: int, query: PdfQuery) -> bytes:
     return store.read_document(runtime().storage, document)
 
 
+def with_lines(session: Session, invoice: Invoice) -> InvoiceWithLines:
+    """Return an invoice as an answer, with its lines."""
+    session.flush()  # they may have been written just now
+    lines = [
+        InvoiceLineOut.of(line, invoice.currency) for line in queries.lines_of(session, invoice)
+    ]
+    used = [
+        InvoiceCouponOut.of(coupon, discount)
+        for coupon, discount in redemptions.list_of_invoice(session, invoice)
+    ]
+    return InvoiceWithLines(**_fields(invoice), coupons=used, lines=lines)
+
+
 def _fields(invoice: Invoice) -> dict[str, Any]:
     is_locked = invoice.status is not InvoiceStatus.DRAFT
     return {
@@ -338,6 +332,10 @@ def _fields(invoice: Invoice) -> dict[str, Any]:
         "paid_at": utc_or_none(invoice.paid_at),
         "voided_at": utc_or_none(invoice.voided_at),
         "void_reason": invoice.void_reason,
+        "uncollectible_at": utc_or_none(invoice.uncollectible_at),
+        "credited": Amount.of(invoice.credited) if is_locked else None,
+        "note": invoice.note,
+        "reissue_of_id": _shown(Prefix.INVOICE, invoice.reissue_of_id),
     }
 
 

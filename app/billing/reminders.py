@@ -165,6 +165,17 @@ def of_invoice(session: Session, invoice: Invoice) -> Sequence[Told]:
     return [Told(reminder, mail) for reminder, mail in rows]
 
 
+def next_step_at(session: Session, invoice: Invoice, *, now: datetime) -> datetime | None:
+    """Return when the ladder comes to the invoice next, if it will while it stays open."""
+    dates = _dates(invoice)
+    if invoice.status is not InvoiceStatus.OPEN or dates is None:
+        return None
+    if not customers.get_customer(session, invoice.customer_id).is_reminded:
+        return None
+    ladder = reminder_settings.get_ladder(session)
+    return plan(ladder, dates, done=_steps_done(session, invoice), now=now).next_at
+
+
 def is_wanted(session: Session, mail: Mail) -> bool:
     """Tell whether a mail may still go: a reminder only while its invoice waits to be paid."""
     if mail.kind is not MailKind.INVOICE_REMINDER:

@@ -42,7 +42,14 @@ def create() -> Response:
     form = typed(**_NEW)
     try:
         with transaction(g.merchant_id) as session:
-            customer = customers.create_customer(session, **form.values, now=access.now())
+            customer = customers.create_customer(
+                session,
+                external_id=form.values["external_id"],
+                name=form.values["name"],
+                email=form.values["email"],
+                language=form.values["language"],
+                now=access.now(),
+            )
     except Refusal as refusal:
         return _list(form=form.refuse(refusal), status=422)
     flash(_("%(name)s is added. A contract is next.", name=customer.name), "ok")
@@ -54,11 +61,18 @@ def show_customer(customer_id: str) -> Response:
 
 
 def update(customer_id: str) -> Response:
-    form = typed(name="", email="", language="")
+    form = typed(name="", email="", language="", remind="")
     try:
         with transaction(g.merchant_id) as session:
             number = read(Prefix.CUSTOMER, customer_id)
-            customers.update_customer(session, number, **form.values)
+            customers.update_customer(
+                session,
+                number,
+                name=form.values["name"],
+                email=form.values["email"],
+                language=form.values["language"],
+                is_reminded=bool(form.values["remind"]),
+            )
     except Refusal as refusal:
         return _show(customer_id, form=form.refuse(refusal), status=422)
     flash(_("Saved"), "ok")
@@ -118,6 +132,7 @@ def _show(
             "name": customer.name,
             "email": customer.email,
             "language": customer.language,
+            "remind": "1" if customer.is_reminded else "",
         }
         contracts = contract_lists.list_contracts(session, ContractFilter(customer_id=customer.id))
         due = [row.contract.due_at for row in contracts.rows if row.contract.due_at]

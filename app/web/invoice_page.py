@@ -33,7 +33,7 @@ from app.ledger import queries as ledger
 from app.payments import queries as payments
 from app.payments.models import CaseReason, CaseStatus, PaymentOrder
 from app.pricing import queries as catalogue
-from app.web import fapiao, line_steps
+from app.web import fapiao, line_steps, reminders
 from app.web.ledger import groups_of
 from app.web.line_steps import StepRow
 
@@ -100,6 +100,7 @@ def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
         "qr": draw_code(link) if link else None,
         "can_void": INVOICE.allows(invoice.status, InvoiceEvent.VOID),
         "paid_by": payments.find_paying(session, invoice.id),
+        "reminders": reminders.card(session, invoice),
         "fapiao": fapiao.card(session, invoice),
     }
 

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from bench import growth, ingest, invoices, pages, rating, storms, versus
+from bench import growth, ingest, invoices, pages, pdf, rating, storms, versus
 
 BENCHMARKS = {
     "crash": storms.run_crash,
@@ -20,6 +20,7 @@ BENCHMARKS = {
     "ingest-room": ingest.run_room,
     "invoices": invoices.run,
     "pages": pages.run,
+    "pdf": pdf.run,
     "rating": rating.run,
 }
 

@@ -20,7 +20,7 @@ LOGO_URL = "brand:logo"
 
 VARIANT = "pdf/a-3u"  # as b, and every letter says which one it is, so all text can be copied
 
-_STYLESHEET = Path(__file__).with_name("templates") / "document.css"
+STYLESHEET = Path(__file__).with_name("templates") / "document.css"
 _SCREEN_COLORS = "screen"
 _SRGB = resource_files("weasyprint.pdf") / "sRGB2014.icc"
 
@@ -103,7 +103,7 @@ def _name_each_file_once(_document: object, pdf: Any) -> None:
 
 @lru_cache(maxsize=4)
 def _stylesheet(configuration: FontConfiguration) -> CSS:
-    text = _STYLESHEET.read_text(encoding="utf-8")
+    text = STYLESHEET.read_text(encoding="utf-8")
     return CSS(string=text, font_config=configuration, url_fetcher=OnlyTheLogo())
 
 

@@ -41,6 +41,12 @@ def address(**changed: str) -> str:
     return _address(_filters() | {name: [value] for name, value in changed.items()})
 
 
+def address_of(endpoint: str) -> str:
+    """Return another page's address with the filters of this list in it."""
+    filters: dict[str, Any] = _filters()
+    return url_for(endpoint, **filters)
+
+
 def tabs(
     name: str, items: Iterable[tuple[str, str, int | None]], *, default: str = ""
 ) -> list[tuple[str, str, int | None, bool]]:

@@ -64,6 +64,12 @@ document.addEventListener("click", (event) => {
   }
 });
 
+document.addEventListener("change", (event) => {
+  const name = event.target.dataset.tickAll;
+  if (!name) return;
+  for (const box of $$(`input[name="${name}"]`)) box.checked = event.target.checked;
+});
+
 async function copy(text) {
   await navigator.clipboard.writeText(text);
   toast(document.body.dataset.copied);

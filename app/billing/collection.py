@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.billing import balances, queries, redemptions
+from app.billing import balances, fapiao, queries, redemptions
 from app.billing.models import INVOICE, Invoice, InvoiceEvent, InvoiceLine, InvoiceStatus
 from app.core import db, ids, outbox
 from app.core.decimals import plain
@@ -32,6 +32,8 @@ PRICE_HOLDS = timedelta(days=30)
 """How long an open invoice can be paid at the rates it locked; then it is issued anew."""
 
 _NO_LINK = "this link leads to no invoice"
+_TOLD_OF_VOID = "账单已作废 The invoice was voided"
+"""What a buyer is told who had asked for its fapiao: the merchant's own reason is not for him."""
 
 
 class InvoiceNotOpen(Conflict):
@@ -76,7 +78,7 @@ def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> N
 
     What credit notes took off stays taken off; the rest of it is reversed (V1), and what the
     customer's balance had paid is given back, as are the coupons it redeemed. Emits
-    `invoice.voided`. Raises InvalidText and InvoiceNotOpen.
+    `invoice.voided` and owes the notice. Raises InvalidText and InvoiceNotOpen.
     """
     reason = clean_name(reason, path="reason")
     if not INVOICE.allows(invoice.status, InvoiceEvent.VOID):
@@ -91,6 +93,8 @@ def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> N
     balances.give_back(session, invoice, invoice.balance_used, now=now)
     redemptions.release(session, invoice)
     _emit(session, EventType.INVOICE_VOIDED, invoice, now=now)
+    _owe_document(session, "jobs.documents.print_void", invoice, now=now)
+    fapiao.follow_correction(session, invoice, reason=_TOLD_OF_VOID, now=now)
 
 
 def give_up(session: Session, invoice: Invoice, *, now: datetime) -> None:

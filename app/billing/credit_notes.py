@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.audit.recording import Actor
-from app.billing import balances, collection, numbers, queries
+from app.billing import balances, collection, fapiao, numbers, queries
 from app.billing.amounts import PlatformFee
 from app.billing.credit_amounts import (
     BadCredit,
@@ -181,6 +181,7 @@ def issue(
     _owe_print(session, note, now=now)
     if is_open and not invoice.due:
         collection.mark_paid(session, invoice, now=now)
+    fapiao.follow_correction(session, invoice, reason=note.number, now=now)
     return note
 
 

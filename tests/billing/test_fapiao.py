@@ -7,7 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.audit import queries as audit
-from app.billing import fapiao, fapiao_queries
+from app.billing import collection, credit_notes, fapiao, fapiao_queries
+from app.billing.credit_models import CreditReason
+from app.billing.credit_notes import CreditRequest
 from app.billing.fapiao import FapiaoAlreadyRequested, FapiaoNotPossible
 from app.billing.fapiao_details import InvalidFapiaoKind, checked
 from app.billing.fapiao_models import (
@@ -25,8 +27,9 @@ from app.core.ids import Prefix, show
 from app.core.outbox import OutboxJob
 from app.core.states import IllegalMove
 from app.webhooks.models import WebhookEvent
-from tests.billing.fapiao import details, paid_invoice, requested
-from tests.make import ADA, NOON, cny
+from tests.billing.fapiao import DIGITAL, details, paid_invoice, requested
+from tests.billing.make import billed, sold, use
+from tests.make import ADA, NOON, Make, cny
 from tests.payments.builders import issue
 from tests.pricing.races import race
 
@@ -215,10 +218,28 @@ def test_of_withdrawing_and_rejecting_at_once_one_wins(transaction: Transaction)
 def test_a_voided_invoice_takes_its_request_along(session: Session) -> None:
     invoice = issue(session)
     made = requested(session, invoice)
-    invoice.status, invoice.voided_at, invoice.void_reason = InvoiceStatus.VOID, NOON, "a mistake"
 
-    assert fapiao.follow_correction(session, invoice, reason="账单已作废", now=NOON) is made
-    assert (made.status, made.reject_reason) == (FapiaoStatus.REJECTED, "账单已作废")
+    collection.void(session, invoice, reason="sent to the wrong company", now=NOON)
+
+    assert made.status is FapiaoStatus.REJECTED
+    assert made.reject_reason == "账单已作废 The invoice was voided"
+    assert owed(session) == ["jobs.fapiao.mail_rejected"]
+
+
+def test_a_credit_note_wants_a_red_letter_of_what_was_issued(session: Session) -> None:
+    sale = sold(Make(session))
+    use(session, sale, "12641")
+    invoice = billed(session, sale)
+    collection.mark_paid(session, invoice, now=NOON)
+    made = requested(session, invoice)
+    made.status, made.number = FapiaoStatus.ISSUED, DIGITAL
+    made.issued_on, made.issued_at = NOON.date(), NOON
+
+    wanted = CreditRequest(CreditReason.CORRECTION, total_minor=100)
+    note = credit_notes.issue(session, invoice.id, wanted, actor=ADA, now=NOON)
+
+    assert made.status is FapiaoStatus.RED_LETTER_REQUESTED
+    assert made.red_letter_reason == note.number
 
 
 def test_a_correction_leaves_a_request_that_can_still_be_issued(session: Session) -> None:

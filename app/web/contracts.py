@@ -25,6 +25,7 @@ from app.pricing import queries as catalogue
 from app.pricing.models import CatalogStatus, RateCard, RateCardVersion
 from app.web import (
     access,
+    contract_coupons,
     contract_lists,
     csv,
     cycles,
@@ -183,6 +184,7 @@ def show_page(
             versions=contract_lists.versions_on_offer(session, row),
             can_end=contract.status is ContractStatus.ACTIVE,
             is_current=catalogue.current_version(session, row.card.id).id == row.version.id,
+            **contract_coupons.context_of(session, contract),
             **PUBLIC_IDS,
         )
 

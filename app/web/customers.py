@@ -21,6 +21,7 @@ from app.web import (
     invoice_rows,
     listing,
     snippets,
+    taxes,
 )
 from app.web.contract_lists import ContractFilter
 from app.web.forms import Form, blank, typed
@@ -147,6 +148,8 @@ def _show(
             invoices=invoice_rows.newest(session, customer_id=customer.id, limit=10),
             form=form or blank(**stored),
             problem=problem,
+            taxes=taxes.options(session, customer.tax_rate_id),
+            tax=taxes.EXEMPT if customer.is_tax_exempt else taxes.chosen_of(customer.tax_rate_id),
             is_archived=customer.status is CustomerStatus.ARCHIVED,
             **customer_usage.usage_of(session, customer),
             **PUBLIC_IDS,

@@ -14,7 +14,7 @@ from app.core.paging import MAX_LIMIT, Page
 from app.extensions import transaction
 from app.pricing import products, queries
 from app.pricing.models import Aggregation, CatalogStatus, Metric, Product, RateCard
-from app.web import access, csv, listing, snippets
+from app.web import access, csv, listing, snippets, taxes
 from app.web.forms import Form, blank, typed
 from app.web.page import page
 from app.web.public_ids import PUBLIC_IDS
@@ -134,6 +134,8 @@ def _show(product_id: str, *, form: Form | None = None, status: int = 200) -> Re
             cards=cards.rows,
             versions=queries.current_versions(session, [card.id for card in cards.rows]),
             form=form or blank(name=row.name, description=row.description),
+            taxes=taxes.options(session, row.tax_rate_id),
+            tax=taxes.chosen_of(row.tax_rate_id),
             next_url=next_url,
             prev_url=prev_url,
             **PUBLIC_IDS,

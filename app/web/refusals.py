@@ -18,7 +18,8 @@ def say_code(code: str, own_words: str) -> str:
     """Return the sentence for a refusal that was kept: its code, and what it said itself."""
     if str(get_locale()) != "en":
         own_words = _rules().get(code, own_words)
-    return (_sentences() | _sentences_of_usage()).get(code, own_words)
+    said = _sentences() | _sentences_of_usage() | _sentences_of_coupons()
+    return said.get(code, own_words)
 
 
 def _rules() -> dict[str, str]:
@@ -27,6 +28,8 @@ def _rules() -> dict[str, str]:
         "draft_changed": _("Somebody saved the draft meanwhile; look at it again."),
         "draft_outdated": _("A version was published meanwhile; look at what differs."),
         "invalid_branding": _("This text is too long or has control characters."),
+        "invalid_coupon": _("This value is not possible here."),
+        "invalid_tax_rate": _("From 0 to 100, with at most four decimals."),
         "invalid_dates": _("A contract ends after it starts, between the years 2000 and 2199."),
         "invalid_metric": _(
             "At most five dimensions, each with different values; different values are counted "
@@ -109,4 +112,23 @@ def _sentences_of_usage() -> dict[str, str]:
         "period_invoiced": _("An invoice covers days after this end."),
         "replay_running": _("A replay is under way. Wait for its end."),
         "time_zone_fixed": _("Usage was counted by the days of this time zone; it stays as it is."),
+    }
+
+
+def _sentences_of_coupons() -> dict[str, str]:
+    return {
+        "contract_invoiced": _("Every period of this contract is invoiced."),
+        "coupon_archived": _("This coupon is archived. Restore it first."),
+        "coupon_attached": _("The contract has this coupon already."),
+        "coupon_code_taken": _("There is a coupon with this code already."),
+        "coupon_currency_mismatch": _("This coupon is in another currency than the contract."),
+        "coupon_customer_limit": _("This customer redeems the coupon as often as one may."),
+        "coupon_exhausted": _("This coupon is redeemed as often as it may be."),
+        "coupon_expired": _("The last day of this coupon has passed."),
+        "coupon_for_new_customers": _("Only customers never billed before may redeem it."),
+        "exempt_with_tax_rate": _("A customer is exempt or has a rate, not both."),
+        "tax_rate_archived": _("This tax rate is archived. Restore it first."),
+        "tax_rate_code_taken": _("There is a tax rate with this code already."),
+        "tax_rate_is_default": _("Make another rate the default first, or none."),
+        "too_many_coupons": _("A contract has at most ten coupons."),
     }

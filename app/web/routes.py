@@ -1,9 +1,5 @@
 """Every URL of the browser's door, on one page: path, view, and who it is for."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 from flask import Blueprint, request
 
 from app.core.errors import Refusal
@@ -40,23 +36,9 @@ from app.web import (
     usage_costs,
     webhooks,
 )
-from app.web.access import Access, guard
-
-PUBLIC, MERCHANT, OPERATOR = Access.PUBLIC, Access.MERCHANT, Access.OPERATOR
-
-
-@dataclass(frozen=True)
-class Route:
-    rule: str
-    view: Callable[..., Any]
-    access: Access
-    name: str = ""
-    method: str = "GET"
-
-    @property
-    def endpoint(self) -> str:
-        return self.name or self.view.__name__
-
+from app.web.access import guard
+from app.web.money_routes import MONEY_ROUTES
+from app.web.route import MERCHANT, OPERATOR, PUBLIC, Route
 
 ROUTES = (
     Route("/", accounts.landing, PUBLIC),
@@ -344,6 +326,7 @@ ROUTES = (
     Route("/merchant/settings/branding/logo", branding.remove_logo, MERCHANT, method="POST"),
     Route("/brand/<merchant>/<sha256>.png", brand.brand_logo, PUBLIC),
     Route("/brand/<color>.css", brand.brand_color, PUBLIC),
+    *MONEY_ROUTES,
     Route("/admin", admin.admin, OPERATOR),
     Route("/admin/runs", admin_runs.admin_runs, OPERATOR),
     Route("/admin/runs", admin_runs.run_invoices, OPERATOR, method="POST"),

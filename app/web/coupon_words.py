@@ -1,0 +1,46 @@
+"""Coupons in words: what one gives, for how long, and what bounds it."""
+
+from flask_babel import format_date
+from flask_babel import gettext as _
+
+from app.core.decimals import plain
+from app.pricing.discounts import Duration
+from app.pricing.models import Coupon
+
+
+def benefit(coupon: Coupon) -> str:
+    """Return what the coupon takes off, such as `10%` or `5.00 USD`."""
+    if coupon.percent is not None:
+        return f"{plain(coupon.percent)}%"
+    return str(coupon.amount)
+
+
+def duration(coupon: Coupon) -> str:
+    """Return for how long it does so."""
+    match coupon.duration:
+        case Duration.ONCE:
+            return str(_("one invoice"))
+        case Duration.REPEATING:
+            return str(_("%(count)s months", count=coupon.months))
+        case Duration.FOREVER:
+            return str(_("every invoice"))
+
+
+def bounds(coupon: Coupon) -> list[str]:
+    """Return what bounds the coupon, a sentence each; empty when nothing does."""
+    said = []
+    if coupon.minimum:
+        said.append(_("Invoices from %(amount)s on", amount=coupon.minimum))
+    if coupon.product_codes:
+        said.append(_("Products: %(codes)s", codes=", ".join(coupon.product_codes)))
+    if coupon.metric_codes:
+        said.append(_("Metrics: %(codes)s", codes=", ".join(coupon.metric_codes)))
+    if coupon.redeem_by:
+        said.append(_("Attached by %(day)s", day=format_date(coupon.redeem_by, "medium")))
+    if coupon.max_redemptions:
+        said.append(_("At most %(count)s contracts", count=coupon.max_redemptions))
+    if coupon.max_per_customer:
+        said.append(_("At most %(count)s contracts of a customer", count=coupon.max_per_customer))
+    if coupon.is_for_new_customers:
+        said.append(_("Only for customers never billed before"))
+    return said

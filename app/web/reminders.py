@@ -132,7 +132,7 @@ def _show(form: Form | None = None, *, status: int = 200) -> Response:
         sides=[(_BEFORE, _("before it is due")), (_AFTER, _("after it was due"))],
         morning=f"{MORNING:%H:%M}",
         steps=[
-            (step_words(days), url_for("web.show_reminders", days=days), days == chosen)
+            (step_words(days), url_for("web.show_reminders", days=days), None, days == chosen)
             for days in ladder.steps
         ],
         previews=[

@@ -1,6 +1,7 @@
 """What an invoice says on paper: our rows, copied into the print that documents set."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -61,9 +62,7 @@ def print_model(
     if invoice.number is None or invoice.finalized_at is None:
         raise NotIssued("a draft is not printed")
     lines = queries.lines_of(session, invoice)
-    credited = invoice.collection - invoice.balance_used - invoice.due
-    is_issue = form is PrintForm.INVOICE
-    return InvoicePrint(
+    page = InvoicePrint(
         reference=show(Prefix.INVOICE, invoice.id),
         number=invoice.number,
         form=form,
@@ -72,9 +71,6 @@ def print_model(
         zone=invoice.time_zone,
         issued_at=invoice.finalized_at,
         due_at=invoice.due_at,
-        paid_at=None if is_issue else invoice.paid_at,
-        voided_at=None if is_issue else invoice.voided_at,
-        void_reason="" if is_issue else invoice.void_reason or "",
         replaces=_replaced(session, invoice),
         note=invoice.note,
         period_from=invoice.period_from if invoice.kind is InvoiceKind.USAGE else None,
@@ -86,11 +82,25 @@ def print_model(
         total=invoice.total,
         collection=invoice.collection,
         balance_used=invoice.balance_used or None,
-        credited=None if is_issue else credited or None,
         rate=rate_of(invoice),
-        payment=None if is_issue else payment,
         brand=brand(session),
         is_sandbox=clocks.get_merchant(session).is_sandbox,
+    )
+    return page if form is PrintForm.INVOICE else _with_what_came(page, invoice, payment)
+
+
+def _with_what_came(
+    page: InvoicePrint, invoice: Invoice, payment: PrintPayment | None
+) -> InvoicePrint:
+    """Add what happened to the invoice since it was issued."""
+    credited = invoice.collection - invoice.balance_used - invoice.due
+    return replace(
+        page,
+        paid_at=invoice.paid_at,
+        voided_at=invoice.voided_at,
+        void_reason=invoice.void_reason or "",
+        credited=credited or None,
+        payment=payment,
     )
 
 

@@ -18,7 +18,9 @@ def say_code(code: str, own_words: str) -> str:
     """Return the sentence for a refusal that was kept: its code, and what it said itself."""
     if str(get_locale()) != "en":
         own_words = _rules().get(code, own_words)
-    said = _sentences() | _sentences_of_usage() | _sentences_of_coupons()
+    said = (
+        _sentences() | _sentences_of_usage() | _sentences_of_coupons() | _sentences_of_reminders()
+    )
     return said.get(code, own_words)
 
 
@@ -65,12 +67,6 @@ def _sentences() -> dict[str, str]:
         "external_id_taken": _("There is a customer with this external id already."),
         "invalid_code": _("Use 1 to 64 of a–z, 0–9 and _, beginning with a letter."),
         "invalid_email": _("This is not an e-mail address."),
-        "customer_without_email": _("This customer has no e-mail address."),
-        "invalid_reminder_steps": _(
-            "Choose 1 to 10 different days, from 30 before the due day to 90 after."
-        ),
-        "invoice_outdated": _("Its locked rates are too old to be paid at. Issue it anew."),
-        "reminded_today": _("A reminder of this invoice went out today already."),
         "invoice_not_open": _("Only an open invoice can be voided."),
         "internal_error": _("Something went wrong on our side. We have been told."),
         "line_too_large": _("A line comes to more than we bill. Look at its price."),
@@ -95,6 +91,17 @@ def _sentences() -> dict[str, str]:
         "webhook_port_not_allowed": _("The port must be 443 or 8443."),
         "webhook_url_malformed": _("Write the URL as https://host/path."),
         "webhook_url_not_https": _("The URL must start with https://."),
+    }
+
+
+def _sentences_of_reminders() -> dict[str, str]:
+    return {
+        "customer_without_email": _("This customer has no e-mail address."),
+        "invalid_reminder_steps": _(
+            "Choose 1 to 10 different days, from 30 before the due day to 90 after."
+        ),
+        "invoice_outdated": _("Its locked rates are too old to be paid at. Issue it anew."),
+        "reminded_today": _("A reminder of this invoice went out today already."),
     }
 
 

@@ -213,7 +213,7 @@ def _bill(session: Session, invoice: Invoice) -> Bill:
             )
             for line in invoices.lines_of(session, invoice)
         ),
-        priced=invoice.subtotal if is_converted else None,
+        priced=invoice.total if is_converted else None,
         rate=f"{rate.normalize():f}" if is_converted and rate is not None else None,
         due_at=invoice.due_at,
     )

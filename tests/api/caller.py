@@ -38,6 +38,12 @@ BODIES: dict[str, Any] = {
     "schedule_version_contracts": {"rateCardVersionId": "rcv_0123456789abc", "on": "2027-01-01"},
     "dry_run_pricing": {"currency": "USD", "usage": [], "currencies": USD},
     "end_contract": {"endsOn": "2026-12-01"},
+    "create_coupon": {"code": "SPRING", "name": "Spring", "percent": "10"},
+    "rename_coupon": {"name": "Spring"},
+    "attach_coupon": {"couponId": "cpn_0123456789abc"},
+    "create_tax_rate": {"code": "vat", "name": "VAT", "percent": "6", "isInclusive": True},
+    "rename_tax_rate": {"name": "VAT"},
+    "set_product_tax": {"taxRateId": None},
     "create_fapiao_request": {
         "invoiceId": "inv_0123456789abc",
         "title": "Acme",

@@ -95,8 +95,8 @@ class Hot(NamedTuple):
 class Operation:
     """What is declared of one route; the spec is written from it.
 
-    `reads` decodes a body that one decoder of `body` would judge too harshly. `largest_body`, in
-    bytes, is for those that carry files. What answers another `media` type than JSON returns bytes.
+    `reads` decodes a body that one decoder of `body` would judge too harshly. What answers
+    another `media` type than JSON returns bytes.
     `prepare` is done first, in transactions of its own: what needs the network, and may be
     done again.
     """
@@ -108,7 +108,6 @@ class Operation:
     tag: str
     body: Any
     reads: Callable[[bytes], Any]
-    largest_body: int | None
     query: Any
     returns: Any
     media: str
@@ -126,6 +125,11 @@ class Operation:
     @property
     def is_write(self) -> bool:
         return self.method != "GET"
+
+    @cached_property
+    def largest_body(self) -> int | None:
+        """How many bytes the body may have, where its Struct says so: it carries a file."""
+        return getattr(self.body, "LARGEST_BODY", None)
 
     @cached_property
     def path_ids(self) -> dict[str, Prefix]:
@@ -152,7 +156,6 @@ class Api:
         returns: Any,
         body: Any = None,
         reads: Callable[[bytes], Any] | None = None,
-        largest_body: int | None = None,
         query: Any = None,
         media: str = JSON,
         status: int = 200,
@@ -174,7 +177,6 @@ class Api:
                     tag=tag,
                     body=body,
                     reads=reads or partial(read_json, msgspec.json.Decoder(body)),
-                    largest_body=largest_body,
                     query=query,
                     returns=returns,
                     media=media,

@@ -110,9 +110,7 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
     card = make.rate_card(product_id=product.id)
     version = make.rate_card_version({"currencies": {"USD": []}}, rate_card_id=card.id)
     make.rate_card_draft(version)
-    replay = make.price_replay(card)
     customer = make.customer(external_id="user_42")
-    contract = make.contract(version, customer_id=customer.id)
     measured = Shelf(session).add(metric, "1", at=may(3), customer=make.customer())
     endpoint, _ = endpoints.register(
         session,
@@ -131,10 +129,10 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
         "product_id": show(Prefix.PRODUCT, product.id),
         "metric_id": show(Prefix.METRIC, metric.id),
         "rate_card_id": show(Prefix.RATE_CARD, card.id),
-        "price_replay_id": show(Prefix.PRICE_REPLAY, replay.id),
+        "price_replay_id": show(Prefix.PRICE_REPLAY, make.price_replay(card).id),
         "rate_card_version_id": show(Prefix.RATE_CARD_VERSION, version.id),
         "customer_id": show(Prefix.CUSTOMER, customer.id),
-        "contract_id": show(Prefix.CONTRACT, contract.id),
+        "contract_id": show(Prefix.CONTRACT, make.contract(version, customer_id=customer.id).id),
         "coupon_id": show(Prefix.COUPON, make.coupon().id),
         "tax_rate_id": show(Prefix.TAX_RATE, make.tax_rate().id),
         "invoice_id": show(Prefix.INVOICE, invoice.id),

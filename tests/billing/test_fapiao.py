@@ -223,7 +223,7 @@ def test_a_voided_invoice_takes_its_request_along(session: Session) -> None:
 
     assert made.status is FapiaoStatus.REJECTED
     assert made.reject_reason == "账单已作废 The invoice was voided"
-    assert owed(session) == ["jobs.fapiao.mail_rejected"]
+    assert "jobs.fapiao.mail_rejected" in owed(session)
 
 
 def test_a_credit_note_wants_a_red_letter_of_what_was_issued(session: Session) -> None:

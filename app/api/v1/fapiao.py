@@ -1,7 +1,7 @@
 """Fapiao: what buyers ask for, and what the issuer made of it."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -25,9 +25,6 @@ from app.extensions import runtime
 from app.identity.models import Scope
 
 TAG = "Fapiao"
-_LARGEST_BODY = LARGEST_FILE * 4 // 3 + 10_000
-"""Bytes: the largest file in base64, and what stands around it."""
-
 FileBytes = Annotated[bytes, msgspec.Meta(description="PDF, OFD or XML of at most 2 MB, base64.")]
 
 
@@ -56,6 +53,8 @@ class FapiaoRequestIn(In, kw_only=True):
 
 class FapiaoUpload(In, kw_only=True):
     """The issued fapiao or red letter, with its file. A fully digital one has no code."""
+
+    LARGEST_BODY: ClassVar[int] = LARGEST_FILE * 4 // 3 + 10_000  # in base64, and what is around
 
     number: str
     code: str = ""
@@ -241,7 +240,6 @@ def get_fapiao_request(call: Call, fapiao_request_id: int) -> FapiaoRequestOut:
     scope=Scope.INVOICE_WRITE,
     tag=TAG,
     body=FapiaoIssueIn,
-    largest_body=_LARGEST_BODY,
     returns=FapiaoRequestOut,
     flow=True,
     example={
@@ -312,7 +310,6 @@ def request_fapiao_red_letter(
     scope=Scope.INVOICE_WRITE,
     tag=TAG,
     body=FapiaoUpload,
-    largest_body=_LARGEST_BODY,
     returns=FapiaoRequestOut,
     flow=True,
     example={

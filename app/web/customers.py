@@ -6,6 +6,7 @@ from flask import flash, g, redirect, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from app.billing import balances
 from app.core.errors import Refusal
 from app.core.ids import Prefix, read, show
 from app.core.paging import MAX_LIMIT, Page
@@ -150,6 +151,7 @@ def _show(
             problem=problem,
             taxes=taxes.options(session, customer.tax_rate_id),
             tax=taxes.EXEMPT if customer.is_tax_exempt else taxes.chosen_of(customer.tax_rate_id),
+            balance=balances.balance_of(session, customer.id),
             is_archived=customer.status is CustomerStatus.ARCHIVED,
             **customer_usage.usage_of(session, customer),
             **PUBLIC_IDS,

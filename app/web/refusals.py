@@ -19,7 +19,11 @@ def say_code(code: str, own_words: str) -> str:
     if str(get_locale()) != "en":
         own_words = _rules().get(code, own_words)
     said = (
-        _sentences() | _sentences_of_usage() | _sentences_of_coupons() | _sentences_of_reminders()
+        _sentences()
+        | _sentences_of_usage()
+        | _sentences_of_corrections()
+        | _sentences_of_coupons()
+        | _sentences_of_reminders()
     )
     return said.get(code, own_words)
 
@@ -91,6 +95,20 @@ def _sentences() -> dict[str, str]:
         "webhook_port_not_allowed": _("The port must be 443 or 8443."),
         "webhook_url_malformed": _("Write the URL as https://host/path."),
         "webhook_url_not_https": _("The URL must start with https://."),
+    }
+
+
+def _sentences_of_corrections() -> dict[str, str]:
+    return {
+        "balance_too_low": _("The customer does not have that much to his credit."),
+        "credit_too_large": _("That is more than is left to credit."),
+        "invalid_amount": _("Write an amount such as 12.50."),
+        "invalid_items": _("Write at least one line, and at most 100."),
+        "invoice_not_creditable": _("Only an open or a paid invoice can be credited."),
+        "invoice_not_editable": _("Only a draft made by hand can be changed or thrown away."),
+        "invoice_was_credited": _("A credit note corrected it. Void it and bill the rest by hand."),
+        "payment_under_way": _("A payment of this invoice is under way. Try again in a moment."),
+        "reissue_too_early": _("Its rates still hold: it can be issued anew after 30 days."),
     }
 
 

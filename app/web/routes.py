@@ -38,6 +38,7 @@ from app.web import (
 )
 from app.web.access import guard
 from app.web.money_routes import MONEY_ROUTES
+from app.web.life_routes import LIFE_ROUTES
 from app.web.route import MERCHANT, OPERATOR, PUBLIC, Route
 
 ROUTES = (
@@ -327,6 +328,7 @@ ROUTES = (
     Route("/brand/<merchant>/<sha256>.png", brand.brand_logo, PUBLIC),
     Route("/brand/<color>.css", brand.brand_color, PUBLIC),
     *MONEY_ROUTES,
+    *LIFE_ROUTES,
     Route("/admin", admin.admin, OPERATOR),
     Route("/admin/runs", admin_runs.admin_runs, OPERATOR),
     Route("/admin/runs", admin_runs.run_invoices, OPERATOR, method="POST"),

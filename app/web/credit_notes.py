@@ -1,0 +1,207 @@
+"""Credit notes: the list, one of them, and the form with its preview before it is given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from flask import flash, g, redirect, request, url_for
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from app.billing import credit_notes, queries
+from app.billing.credit_amounts import Rest
+from app.billing.credit_models import CreditNote, CreditReason
+from app.billing.credit_notes import Credit, CreditRequest
+from app.billing.models import Invoice
+from app.core import clock
+from app.core.errors import Invalid, NotFound, Refusal
+from app.core.ids import Prefix, read, show
+from app.core.money import Money
+from app.customers import queries as customers
+from app.customers.models import Customer
+from app.extensions import bound, runtime, transaction
+from app.payments import closing
+from app.web import access, listing
+from app.web.amounts import read_amount
+from app.web.forms import Form, blank, typed
+from app.web.page import page
+from app.web.public_ids import PUBLIC_IDS
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the list: a credit note, whom it is for, and which invoice it corrects."""
+
+    note: CreditNote
+    customer: Customer
+    invoice: Invoice
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was credited of one line."""
+
+    description: str
+    amount: Money
+    discount: Money
+    tax: Money
+
+
+def credit_notes_index() -> Response:
+    with transaction(g.merchant_id) as session:
+        found = credit_notes.list_credit_notes(session, cursor=listing.cursor())
+        rows = _rows(session, found.rows)
+    return page(
+        "credit_notes/index.html",
+        fragment="rows",
+        nav="invoices",
+        rows=rows,
+        reasons=reasons(),
+        pager=listing.pager(found.next_cursor),
+        note_id=partial(show, Prefix.CREDIT_NOTE),
+        **PUBLIC_IDS,
+    )
+
+
+def credit_note(credit_note_id: str) -> Response:
+    with transaction(g.merchant_id) as session:
+        note = credit_notes.get_credit_note(session, read(Prefix.CREDIT_NOTE, credit_note_id))
+        (row,) = _rows(session, [note])
+    return page(
+        "credit_notes/show.html",
+        nav="invoices",
+        row=row,
+        note=note,
+        parts=[_part(line, note) for line in note.lines],
+        reasons=reasons(),
+        public_id=credit_note_id,
+        **PUBLIC_IDS,
+    )
+
+
+def credit_invoice(invoice_id: str) -> Response:
+    return _form(invoice_id, _blank())
+
+
+def create_credit_note(invoice_id: str) -> Response:
+    """Give it, or with the button beside work out what it would come to."""
+    number = read(Prefix.INVOICE, invoice_id)
+    with transaction(g.merchant_id) as session:
+        invoice = queries.get_invoice(session, number)
+        rests = credit_notes.rests_of(session, invoice)
+    form = typed(reason="", note="", total="", **{_field(rest): "" for rest in rests})
+    try:
+        asked = _request(form, invoice, rests)
+        if request.form.get("action") == "preview":
+            return _form(invoice_id, form, asked=asked)
+        note = _give(number, asked)
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        return _form(invoice_id, form.refuse(refusal), status=422)
+    flash(_("Credit note %(number)s is out.", number=note.number), "ok")
+    shown = show(Prefix.CREDIT_NOTE, note.id)
+    return redirect(url_for("web.credit_note", credit_note_id=shown), 303)
+
+
+def reasons() -> dict[str, str]:
+    """Return what each reason is called."""
+    return {
+        CreditReason.CORRECTION.value: _("A mistake on the invoice"),
+        CreditReason.SERVICE_FAILURE.value: _("The service failed"),
+        CreditReason.GOODWILL.value: _("Goodwill"),
+        CreditReason.RETURNED.value: _("Returned"),
+        CreditReason.OTHER.value: _("Another reason"),
+        CreditReason.LATE_USAGE.value: _("Usage was taken back late"),
+    }
+
+
+def _give(invoice_id: int, asked: CreditRequest) -> CreditNote:
+    channel_of = partial(runtime().channel, mode=g.merchant.mode)
+    closing.close_open_orders(bound(g.merchant_id), channel_of, invoice_id, now=clock.now())
+    with transaction(g.merchant_id) as session:
+        return closing.issue_credit_note(
+            session, invoice_id, asked, actor=access.actor(), now=access.now()
+        )
+
+
+def _request(form: Form, invoice: Invoice, rests: Sequence[Rest]) -> CreditRequest:
+    """Read the form: a total, or amounts of lines. Raises Invalid at the field."""
+    values = form.values
+    if values["reason"] not in reasons():
+        raise Invalid("choose a reason", path="reason")
+    reason = CreditReason(values["reason"])
+    if values["total"].strip():
+        total = read_amount(values["total"], invoice.currency, path="total")
+        return CreditRequest(reason, values["note"], total_minor=total.minor)
+    lines = {
+        rest.position: read_amount(values[_field(rest)], invoice.currency, path=_field(rest)).minor
+        for rest in rests
+        if values[_field(rest)].strip()
+    }
+    if not lines:
+        raise Invalid(_("Type a total, or the amount of a line."), path="total")
+    return CreditRequest(reason, values["note"], lines=lines)
+
+
+def _form(
+    invoice_id: str, form: Form, *, asked: CreditRequest | None = None, status: int = 200
+) -> Response:
+    with transaction(g.merchant_id) as session:
+        invoice = queries.get_invoice(session, read(Prefix.INVOICE, invoice_id))
+        credit, form = _work_out(session, invoice, form=form, asked=asked)
+        rests = credit_notes.rests_of(session, invoice)
+        return page(
+            "credit_notes/new.html",
+            status=422 if form.error or any(form.errors.values()) else status,
+            nav="invoices",
+            invoice=invoice,
+            public_id=invoice_id,
+            customer=customers.get_customer(session, invoice.customer_id),
+            left=credit_notes.left_to_credit(session, invoice),
+            rests=[(rest, _field(rest)) for rest in rests if rest.amount.minor > 0],
+            reasons=[
+                (value, label)
+                for value, label in reasons().items()
+                if value != CreditReason.LATE_USAGE
+            ],
+            form=form,
+            credit=credit,
+            **PUBLIC_IDS,
+        )
+
+
+def _work_out(
+    session: Session, invoice: Invoice, *, form: Form, asked: CreditRequest | None
+) -> tuple[Credit | None, Form]:
+    """Return what the request comes to, or the form with why it comes to nothing."""
+    if asked is None:
+        return None, form
+    try:
+        return credit_notes.work_out(session, invoice, asked), form
+    except Refusal as refusal:
+        return None, form.refuse(refusal)
+
+
+def _blank() -> Form:
+    return blank(reason="", note="", total="")
+
+
+def _field(rest: Rest) -> str:
+    return f"line_{rest.position}"
+
+
+def _rows(session: Session, notes: Sequence[CreditNote]) -> list[Row]:
+    named = customers.customers_by_id(session, {note.customer_id for note in notes})
+    return [
+        Row(note, named[note.customer_id], queries.get_invoice(session, note.invoice_id))
+        for note in notes
+    ]
+
+
+def _part(line: dict[str, object], note: CreditNote) -> Part:
+    amount, discount, tax = (
+        Money(int(str(line[name])), note.currency) for name in ("amount", "discount", "tax")
+    )
+    return Part(str(line["description"]), amount, discount, tax)

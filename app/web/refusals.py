@@ -23,6 +23,7 @@ def say_code(code: str, own_words: str) -> str:
         | _sentences_of_usage()
         | _sentences_of_corrections()
         | _sentences_of_coupons()
+        | _sentences_of_webhooks()
         | _sentences_of_reminders()
     )
     return said.get(code, own_words)
@@ -87,14 +88,6 @@ def _sentences() -> dict[str, str]:
         "too_many_api_keys": _("There are too many keys. Revoke one first."),
         "too_many_webhook_endpoints": _("There are too many endpoints. Delete one first."),
         "version_of_another_product": _("Choose a version of a rate card of the same product."),
-        "webhook_description_too_long": _("The description is too long."),
-        "webhook_endpoint_archived": _("This endpoint was deleted."),
-        "webhook_endpoint_not_active": _("This endpoint is off. Enable it first."),
-        "webhook_event_types_empty": _("Choose at least one event."),
-        "webhook_host_not_allowed": _("The host must be a public domain name."),
-        "webhook_port_not_allowed": _("The port must be 443 or 8443."),
-        "webhook_url_malformed": _("Write the URL as https://host/path."),
-        "webhook_url_not_https": _("The URL must start with https://."),
     }
 
 
@@ -156,4 +149,17 @@ def _sentences_of_coupons() -> dict[str, str]:
         "tax_rate_code_taken": _("There is a tax rate with this code already."),
         "tax_rate_is_default": _("Make another rate the default first, or none."),
         "too_many_coupons": _("A contract has at most ten coupons."),
+    }
+
+
+def _sentences_of_webhooks() -> dict[str, str]:
+    return {
+        "webhook_description_too_long": _("The description is too long."),
+        "webhook_endpoint_archived": _("This endpoint was deleted."),
+        "webhook_endpoint_not_active": _("This endpoint is off. Enable it first."),
+        "webhook_event_types_empty": _("Choose at least one event."),
+        "webhook_host_not_allowed": _("The host must be a public domain name."),
+        "webhook_port_not_allowed": _("The port must be 443 or 8443."),
+        "webhook_url_malformed": _("Write the URL as https://host/path."),
+        "webhook_url_not_https": _("The URL must start with https://."),
     }

@@ -100,6 +100,13 @@ class Caller:
         return self.client.open(url, method=method, headers=headers, **request)
 
 
+def money_rows(make: Make) -> dict[str, str]:
+    return {
+        "coupon_id": show(Prefix.COUPON, make.coupon().id),
+        "tax_rate_id": show(Prefix.TAX_RATE, make.tax_rate().id),
+    }
+
+
 def stock(session: Session, keyring: Keyring) -> dict[str, str]:
     """Add a row of every kind that a path can name, and return the ids by the path's names."""
     make = Make(session)
@@ -125,7 +132,7 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
     session.flush()
     (delivery,) = queries.list_deliveries(session).rows
     (posted,) = ledger.list_transactions(session).rows
-    return {
+    return money_rows(make) | {
         "product_id": show(Prefix.PRODUCT, product.id),
         "metric_id": show(Prefix.METRIC, metric.id),
         "rate_card_id": show(Prefix.RATE_CARD, card.id),
@@ -133,8 +140,6 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
         "rate_card_version_id": show(Prefix.RATE_CARD_VERSION, version.id),
         "customer_id": show(Prefix.CUSTOMER, customer.id),
         "contract_id": show(Prefix.CONTRACT, make.contract(version, customer_id=customer.id).id),
-        "coupon_id": show(Prefix.COUPON, make.coupon().id),
-        "tax_rate_id": show(Prefix.TAX_RATE, make.tax_rate().id),
         "invoice_id": show(Prefix.INVOICE, invoice.id),
         "credit_note_id": show(Prefix.CREDIT_NOTE, credited(session, invoice).id),
         "fapiao_request_id": show(Prefix.FAPIAO_REQUEST, requested(session, invoice).id),

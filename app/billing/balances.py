@@ -5,6 +5,7 @@ of the customer's balance, is an entry for ever, and is posted; so the row, the 
 and the account in the ledger always say the same.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import select
@@ -39,6 +40,14 @@ def balance_of(session: Session, customer_id: int) -> Money:
     customer = customers.get_customer(session, customer_id)
     row = session.get(CustomerBalance, (customer.merchant_id, customer.id))
     return Money(row.balance_minor if row else 0, Currency.CNY)
+
+
+def customers_with_credit(session: Session, customer_ids: Collection[int]) -> set[int]:
+    """Return which of these customers have something to their credit."""
+    credited = select(CustomerBalance.customer_id).where(
+        CustomerBalance.customer_id.in_(customer_ids), CustomerBalance.balance_minor > 0
+    )
+    return set(session.scalars(credited))
 
 
 def list_entries(

@@ -8,17 +8,15 @@ from sqlalchemy.orm import Session
 
 from app.billing import late, queries, redemptions
 from app.billing.amounts import sum_lines
+from app.billing.desk import Desk
 from app.billing.late import LatePeriod
 from app.billing.lines import Line, rate_period
 from app.billing.models import Invoice, InvoiceKind, InvoiceLine
-from app.billing.scopes import Scope, scope_of_invoice
+from app.billing.scopes import Scope
 from app.billing.totals import Charge, Totals, total_of
 from app.core.money import Currency, Money
-from app.customers import queries as customers
 from app.customers.models import Contract
 from app.metering.usage import Usage
-from app.pricing import queries as catalogue
-from app.pricing import taxes
 from app.pricing.discounts import Discount
 from app.pricing.models import Coupon, Product
 from app.pricing.taxing import Tax
@@ -58,60 +56,52 @@ class Bill:
         return list(zip(self.coupons, self.totals.discounts, strict=True))
 
 
-def bill_of(session: Session, contract: Contract | None, invoice: Invoice) -> Bill:
+def bill_of(desk: Desk, contract: Contract | None, invoice: Invoice) -> Bill:
     """Work out what the invoice bills with the usage there is now. Raises LineTooLarge.
 
     One made by hand, of no contract, bills the lines that were written, at their tax. Locks the
     coupons that the contract redeems with it; the contract and the invoice are locked.
     """
     if contract is None:
-        return _written(session, invoice)
+        return _written(desk.session, invoice)
     if invoice.kind is InvoiceKind.LATE:
-        draw = draw_late(session, contract)
+        draw = draw_late(desk, contract)
     else:
-        draw = _draw_period(session, contract, scope_of_invoice(contract, invoice))
-    return _totalled(
-        session, contract, draw, coupons=redemptions.usable_by(session, contract, invoice)
+        draw = _draw_period(desk, contract, desk.scope_of(contract, invoice))
+    coupons = (
+        redemptions.usable_by(desk.session, contract, invoice) if desk.may_redeem(contract) else []
     )
+    return _totalled(desk, contract, draw, coupons=coupons)
 
 
-def period_bill(session: Session, contract: Contract, scope: Scope) -> Bill:
+def period_bill(desk: Desk, contract: Contract, scope: Scope) -> Bill:
     """Work out what one period of the contract would be billed. Raises LineTooLarge."""
-    draw = _draw_period(session, contract, scope)
-    coupons = redemptions.usable(session, contract, on=scope.end_day)
-    return _totalled(session, contract, draw, coupons=coupons)
+    draw = _draw_period(desk, contract, scope)
+    coupons = redemptions.usable(desk.session, contract, on=scope.end_day)
+    return _totalled(desk, contract, draw, coupons=coupons)
 
 
-def draw_late(session: Session, contract: Contract) -> Draw:
+def draw_late(desk: Desk, contract: Contract) -> Draw:
     """Work out the lines of late usage alone. Raises LineTooLarge."""
-    return _with_late(session, contract, [])
+    return _with_late(desk, contract, [])
 
 
-def _draw_period(session: Session, contract: Contract, scope: Scope) -> Draw:
-    return _with_late(session, contract, rate_period(session, scope))
+def _draw_period(desk: Desk, contract: Contract, scope: Scope) -> Draw:
+    return _with_late(desk, contract, rate_period(desk, scope))
 
 
-def _with_late(session: Session, contract: Contract, own: Sequence[Line]) -> Draw:
-    periods = late.late_periods(session, contract)
+def _with_late(desk: Desk, contract: Contract, own: Sequence[Line]) -> Draw:
+    periods = late.late_periods(desk, contract)
     taken = late.fitting(sum_lines((line.amount for line in own), contract.currency), periods)
     lines = [*own, *(line for period in taken for line in period.lines)]
     return Draw(contract.currency, lines, _first_left(periods, taken))
 
 
-def _totalled(
-    session: Session, contract: Contract, draw: Draw, *, coupons: Sequence[Coupon]
-) -> Bill:
+def _totalled(desk: Desk, contract: Contract, draw: Draw, *, coupons: Sequence[Coupon]) -> Bill:
     """Take the coupons off the lines, and put the tax of customer and product on them."""
-    product = catalogue.product_of_version(session, contract.rate_card_version_id)
-    customer = customers.get_customer(session, contract.customer_id)
-    tax = taxes.tax_of(
-        session,
-        customer_rate_id=customer.tax_rate_id,
-        is_exempt=customer.is_tax_exempt,
-        product_rate_id=product.tax_rate_id,
-    )
+    tax = desk.tax_of(contract)
     charges = [Charge(line.amount, tax) for line in draw.lines]
-    discounts = [_discount(coupon, product, draw.lines) for coupon in coupons]
+    discounts = [_discount(coupon, desk.product_of(contract), draw.lines) for coupon in coupons]
     return Bill(draw, coupons, total_of(charges, discounts, draw.currency))
 
 

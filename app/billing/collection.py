@@ -1,7 +1,7 @@
 """From issued to paid or void: the moves of an invoice, and whom each of them is told to."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,10 +54,20 @@ def is_outdated(invoice: Invoice, *, now: datetime) -> bool:
     return invoice.finalized_at is not None and now > invoice.finalized_at + PRICE_HOLDS
 
 
-def announce(session: Session, invoice: Invoice, *, now: datetime) -> None:
-    """Say that a finalised invoice can be paid: event and PDF, which is mailed once printed."""
-    _emit(session, EventType.INVOICE_CREATED, invoice, now=now)
-    _owe_document(session, "jobs.documents.print_invoice", invoice, now=now)
+def announce(
+    session: Session, issued: Mapping[Invoice, Sequence[InvoiceLine]], *, now: datetime
+) -> None:
+    """Say that finalised invoices, with these lines, can be paid.
+
+    That is an event of each, and its PDF, which is mailed once printed.
+    """
+    told = {}
+    named = customers.customers_by_id(session, {invoice.customer_id for invoice in issued})
+    for invoice, lines in issued.items():
+        reference = ids.show(Prefix.INVOICE, invoice.id)
+        told[reference] = payload(invoice, named[invoice.customer_id], lines)
+        _owe_document(session, "jobs.documents.print_invoice", invoice, now=now)
+    emitting.emit_all(session, EventType.INVOICE_CREATED, told, now=now)
 
 
 def mark_paid(session: Session, invoice: Invoice, *, now: datetime) -> None:

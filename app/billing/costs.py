@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.billing import previews
 from app.billing.amounts import sum_lines
-from app.billing.lines import all_metrics, rate_metric
+from app.billing.lines import rate_metric
 from app.billing.models import Invoice, InvoiceLine, InvoiceStatus
 from app.billing.scopes import Scope
 from app.core.decimals import EXACT
@@ -21,6 +21,7 @@ from app.core.periods import local_date
 from app.customers.models import Contract
 from app.metering.models import UsageRollup, UsageSeries
 from app.metering.usage import FROM_EVENTS, SeriesUsage, can_answer
+from app.pricing import queries as catalogue
 from app.pricing.metric_prices import MetricPrice
 from app.pricing.models import Metric
 
@@ -69,7 +70,7 @@ def daily_costs(session: Session, contract: Contract, *, now: datetime) -> list[
         scope.first_day + timedelta(days=number)
         for number in range((end_day - scope.first_day).days)
     ]
-    metrics = all_metrics(session)
+    metrics = catalogue.all_metrics(session)
     usage = _usage_by_day(session, scope)
     costs = {
         code: _costs_of(

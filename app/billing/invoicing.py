@@ -1,16 +1,19 @@
 """Invoices of usage: a draft when the period is over, finalised once the grace has passed."""
 
-from datetime import date, datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.billing import balances, bills, collection, late_credits, numbers, queries, redemptions
+from app.billing import bills, collection, issuing, late_credits, queries, redemptions
 from app.billing.bills import Bill
+from app.billing.desk import Desk
+from app.billing.issuing import Ready
 from app.billing.lines import Line
 from app.billing.models import (
     INVOICE,
@@ -20,20 +23,15 @@ from app.billing.models import (
     InvoiceLine,
     InvoiceStatus,
 )
-from app.billing.quotes import Quote, quote
+from app.billing.quotes import Quoter
 from app.billing.totals import LineTotal
 from app.core import db, ids
 from app.core.periods import Period, local_date
-from app.customers import contracts
+from app.customers import contracts as billing_contracts
 from app.customers.models import Contract
 from app.fx.rates import RateSource
 from app.identity import clocks
 from app.identity.models import Merchant
-from app.ledger import journals, posting
-from app.pricing import queries as catalogue
-
-PAYMENT_TERM = timedelta(days=14)
-"""How long after it was finalised an invoice falls due."""
 
 STRAGGLERS = timedelta(minutes=1)
 """How long, in real time, a request may still be storing usage of a period since drafted."""
@@ -52,18 +50,16 @@ def draft(session: Session, contract_id: int, *, now: datetime) -> Invoice | Non
     LineTooLarge.
     """
     contract = _lock_contract(session, contract_id)
-    period = contract.open_period
-    if period is None or period.end_at > now:
-        return None
-    merchant = clocks.get_merchant(session)
-    finalize_at = _grace_ends(contract, period, merchant)
-    values = _draft_values(session, contract, period, now=now)
-    invoice = _insert_draft(session, values | {"finalize_at": finalize_at})
-    contracts.advance_period(contract, zone=ZoneInfo(merchant.time_zone))
-    contract.retry_at = None
-    if invoice is not None:
-        _write(session, invoice, bills.bill_of(session, contract, invoice), contract=contract)
-    return invoice
+    return next(iter(_draft(session, [contract], now=now)), None)
+
+
+def draft_all(session: Session, contract_ids: Collection[int], *, now: datetime) -> list[Invoice]:
+    """Draft the invoices of contracts as `draft` does each, in not many more statements than one.
+
+    A contract that somebody else has locked is left to him, and stays due if it is.
+    """
+    contracts = db.get_all_locked(session, Contract, contract_ids, skip_locked=True)
+    return _draft(session, contracts, now=now)
 
 
 def draft_late(session: Session, contract_id: int, *, now: datetime) -> Invoice | None:
@@ -77,67 +73,124 @@ def draft_late(session: Session, contract_id: int, *, now: datetime) -> Invoice 
     period = _collecting(session, contract, now=now)
     if period is None:
         return None
-    late = bills.draw_late(session, contract)
+    desk = Desk(session, [contract])
+    late = bills.draw_late(desk, contract)
     if not late.amount:
         late_credits.give(session, contract, now=now)
         contract.late_from = contract.retry_at = None
         return None
-    values = _draft_values(session, contract, period, now=now)
-    invoice = _insert_draft(session, values | {"kind": InvoiceKind.LATE, "finalize_at": now})
-    if invoice is not None:
-        _write(session, invoice, bills.bill_of(session, contract, invoice), contract=contract)
-    return invoice
+    values = _draft_values(desk, contract, period, now=now)
+    found = _insert_drafts(session, [values | {"kind": InvoiceKind.LATE, "finalize_at": now}])
+    for invoice in found:
+        _write(desk, invoice, bills.bill_of(desk, contract, invoice), contract=contract)
+    return next(iter(found), None)
 
 
 def finalize(session: Session, invoice_id: int, *, rates: RateSource, now: datetime) -> Outcome:
     """Issue a draft: rate all usage of its period, lock rates, terms and amounts, give a number.
 
-    See `issue`. Locks the merchant, so that numbers have no gaps and the clock no way back; then
-    the contract, so that usage is either in the invoice or late; then the invoice, the coupons it
-    redeems, and the balance. Finalising twice changes nothing. Raises NotFound, LineTooLarge and
-    NoRate.
+    See `issuing.issue`. Holds the merchant, so that the clock does not go back; then locks the
+    contract, so that usage is either in the invoice or late; then the invoice, the coupons it
+    redeems, the balance, and the series of numbers, so that these have no gaps. Finalising twice
+    changes nothing. Raises NotFound, LineTooLarge and NoRate.
     """
-    merchant = clocks.lock_merchant(session)
+    merchant = clocks.hold_merchant(session)
     contract = _lock_contract_of(session, queries.get_invoice(session, invoice_id))
     invoice = collection.lock_invoice(session, invoice_id)
     if INVOICE.is_repeat(invoice.status, InvoiceEvent.FINALIZE):
         return Outcome.REPEATED
-    # All is looked up before anything is set: a flush in between would be half an invoice.
-    bill = bills.bill_of(session, contract, invoice)
-    locked = quote(session, bill.totals.total, rates=rates, now=now)
-    stragglers_from = _stragglers_from(session, invoice)
-    _write(session, invoice, bill, contract=contract)
-    redemptions.count(session, invoice)
-    if contract is not None:
-        _note_billed(contract, invoice)
-        late_from = (bill.draw.late_from, stragglers_from)
-        contract.late_from = min(filter(None, late_from), default=None)
-    issue(session, invoice, locked, merchant=merchant, now=now)
+    contracts = {} if contract is None else {contract.id: contract}
+    _finalize(session, [invoice], contracts, merchant=merchant, rates=rates, now=now)
     return Outcome.FINALIZED
 
 
-def issue(
-    session: Session, invoice: Invoice, locked: Quote, *, merchant: Merchant, now: datetime
-) -> None:
-    """Make a draft that has its lines an open invoice, with a number and what `locked` says.
+def finalize_all(
+    session: Session, invoice_ids: Collection[int], *, rates: RateSource, now: datetime
+) -> list[Invoice]:
+    """Issue drafts as `finalize` does each, in not many more statements than one takes.
 
-    The customer's balance pays what it can; where nothing is due, the invoice is paid at once.
-    Posts T1, emits the event and owes the PDF. The merchant and the invoice are locked.
+    One that somebody else has locked, or its contract, is left to him. Returns those issued.
     """
-    number = numbers.next_invoice_number(session, merchant, now=now)
-    _lock(invoice, locked)
-    invoice.status = INVOICE.after(invoice.status, InvoiceEvent.FINALIZE)
-    invoice.number, invoice.finalized_at, invoice.due_at = number, now, now + PAYMENT_TERM
-    merchant.first_invoice_at = merchant.first_invoice_at or now
-    balance = balances.use(session, invoice, now=now)
-    if balance:
-        _lock(invoice, locked.less(balance))
-    journal = journals.invoice_finalized(invoice.id, invoice.collection, due=invoice.due)
-    posting.post(session, journal, now=now)
-    if invoice.due:
-        collection.announce(session, invoice, now=now)
-    else:
-        collection.mark_paid(session, invoice, now=now)
+    merchant = clocks.hold_merchant(session)
+    wanted = queries.contracts_of_drafts(session, invoice_ids)
+    of_contract = {contract_id for contract_id in wanted.values() if contract_id is not None}
+    locked = db.get_all_locked(session, Contract, of_contract, skip_locked=True)
+    contracts = {contract.id: contract for contract in locked}
+    free = [
+        invoice_id
+        for invoice_id, contract_id in wanted.items()
+        if contract_id is None or contract_id in contracts
+    ]
+    found = db.get_all_locked(session, Invoice, free, skip_locked=True)
+    drafts = [invoice for invoice in found if invoice.status is InvoiceStatus.DRAFT]
+    _finalize(session, drafts, contracts, merchant=merchant, rates=rates, now=now)
+    return drafts
+
+
+def _draft(session: Session, contracts: Sequence[Contract], *, now: datetime) -> list[Invoice]:
+    """Draft what is over of the open periods of contracts, which are locked."""
+    merchant = clocks.get_merchant(session)
+    due = {}
+    for contract in contracts:
+        period = contract.open_period
+        if period is not None and period.end_at <= now:
+            due[contract.id] = contract, period
+    desk = Desk(session, [contract for contract, _ in due.values()])
+    values = [
+        _draft_values(desk, contract, period, now=now)
+        | {"finalize_at": _grace_ends(contract, period, merchant)}
+        for contract, period in due.values()
+    ]
+    invoices = _insert_drafts(session, values) if values else []
+    for contract, _ in due.values():
+        billing_contracts.advance_period(contract, zone=ZoneInfo(merchant.time_zone))
+        contract.retry_at = None
+    billed = [(invoice, due[_contract_id(invoice)][0]) for invoice in invoices]
+    desk.expect([desk.scope_of(contract, invoice) for invoice, contract in billed])
+    for invoice, contract in billed:
+        _write(desk, invoice, bills.bill_of(desk, contract, invoice), contract=contract)
+    return invoices
+
+
+def _finalize(
+    session: Session,
+    invoices: Sequence[Invoice],
+    contracts: Mapping[int, Contract],
+    *,
+    merchant: Merchant,
+    rates: RateSource,
+    now: datetime,
+) -> None:
+    """Issue drafts, which are locked, as are their contracts."""
+    if not invoices:
+        return
+    of_contract = [
+        (invoice, contracts[invoice.contract_id])
+        for invoice in invoices
+        if invoice.contract_id is not None
+    ]
+    desk = Desk(session, [contract for _, contract in of_contract])
+    quoter = Quoter(session, rates=rates, now=now)
+    usage = [pair for pair in of_contract if pair[0].kind is InvoiceKind.USAGE]
+    desk.expect([desk.scope_of(contract, invoice) for invoice, contract in usage])
+    young = _young(session, invoices)
+    # All is looked up before anything is set: a flush in between would be half an invoice.
+    worked_out = []
+    for invoice in invoices:
+        contract = None if invoice.contract_id is None else contracts[invoice.contract_id]
+        bill = bills.bill_of(desk, contract, invoice)
+        worked_out.append((invoice, contract, bill, quoter.quote(bill.totals.total)))
+    queries.delete_lines(session, invoices)
+    ready = []
+    for invoice, contract, bill, locked in worked_out:
+        ready.append(Ready(invoice, _write(desk, invoice, bill, contract=contract), locked))
+        if contract is not None:
+            _note_billed(contract, invoice)
+            late_from = bill.draw.late_from, invoice.period_from if invoice.id in young else None
+            contract.late_from = min(filter(None, late_from), default=None)
+            if desk.may_redeem(contract):
+                redemptions.count(session, invoice)
+    issuing.issue(session, ready, merchant=merchant, now=now)
 
 
 def _lock_contract(session: Session, contract_id: int) -> Contract:
@@ -172,15 +225,22 @@ def _collecting(session: Session, contract: Contract, *, now: datetime) -> Perio
     return Period(start_at, now) if start_at < now else None
 
 
-def _stragglers_from(session: Session, invoice: Invoice) -> date | None:
-    """Return the first day for which usage may still be on its way, unseen by this invoice.
+def _young(session: Session, invoices: Sequence[Invoice]) -> set[int]:
+    """Return the invoices for whose period usage may still be on its way, unseen by them.
 
     Usage of an open period is stored without a lock; a request that began before the draft was
     made may end after the invoice is out. The next invoice looks at the period again.
     """
-    is_young = select(Invoice.drafted_at > func.now() - STRAGGLERS).where(Invoice.id == invoice.id)
-    is_open = invoice.kind is InvoiceKind.USAGE and session.scalar(is_young)
-    return invoice.period_from if is_open else None
+    ids = [invoice.id for invoice in invoices if invoice.kind is InvoiceKind.USAGE]
+    is_young = Invoice.drafted_at > func.now() - STRAGGLERS
+    return set(session.scalars(select(Invoice.id).where(Invoice.id.in_(ids), is_young)))
+
+
+def _contract_id(invoice: Invoice) -> int:
+    """Return the contract of an invoice that is of one."""
+    if invoice.contract_id is None:
+        raise ValueError(f"invoice {invoice.id} is of no contract")
+    return invoice.contract_id
 
 
 def _note_billed(contract: Contract, invoice: Invoice) -> None:
@@ -190,11 +250,11 @@ def _note_billed(contract: Contract, invoice: Invoice) -> None:
 
 
 def _draft_values(
-    session: Session, contract: Contract, period: Period, *, now: datetime
+    desk: Desk, contract: Contract, period: Period, *, now: datetime
 ) -> dict[str, Any]:
-    merchant = clocks.get_merchant(session)
+    merchant = clocks.get_merchant(desk.session)
     zone = ZoneInfo(merchant.time_zone)
-    version = catalogue.get_version(session, contract.rate_card_version_id)
+    version = desk.version_of(contract)
     return {
         "merchant_id": contract.merchant_id,
         "kind": InvoiceKind.USAGE,
@@ -217,16 +277,18 @@ def _draft_values(
     }
 
 
-def _insert_draft(session: Session, values: dict[str, Any]) -> Invoice | None:
-    invoice: Invoice | None = session.scalar(
-        insert(Invoice)
-        .values(values)
-        .on_conflict_do_nothing(
-            index_elements=["merchant_id", "contract_id", "period_start_at", "kind", "issue"]
+def _insert_drafts(session: Session, values: Sequence[dict[str, Any]]) -> list[Invoice]:
+    """Insert drafts and return those that were not there yet."""
+    return list(
+        session.scalars(
+            insert(Invoice)
+            .on_conflict_do_nothing(
+                index_elements=["merchant_id", "contract_id", "period_start_at", "kind", "issue"]
+            )
+            .returning(Invoice),
+            values,
         )
-        .returning(Invoice)
     )
-    return invoice
 
 
 def _grace_ends(contract: Contract, period: Period, merchant: Merchant) -> datetime:
@@ -238,20 +300,24 @@ def _grace_ends(contract: Contract, period: Period, merchant: Merchant) -> datet
     return max(period.end_at, contract.created_at) + timedelta(hours=merchant.grace_hours)
 
 
-def _write(session: Session, invoice: Invoice, bill: Bill, *, contract: Contract | None) -> None:
-    """Replace what a draft bills: usage may have come late, within the grace."""
+def _write(
+    desk: Desk, invoice: Invoice, bill: Bill, *, contract: Contract | None
+) -> list[InvoiceLine]:
+    """Write what a draft bills, which has no lines now; return its lines."""
     totals = bill.totals
     invoice.discount_minor = totals.discount.minor
     invoice.subtotal_minor = totals.subtotal.minor
     invoice.tax_minor, invoice.total_minor = totals.tax.minor, totals.total.minor
-    session.execute(delete(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id))
-    lines = zip(bill.lines, totals.lines, strict=True)
-    session.add_all(
+    lines = [
         _row(invoice, position, line, total=total)
-        for position, (line, total) in enumerate(lines, start=1)
-    )
-    if contract is not None:
-        redemptions.reserve(session, invoice, bill.discounts, contract=contract)
+        for position, (line, total) in enumerate(
+            zip(bill.lines, totals.lines, strict=True), start=1
+        )
+    ]
+    desk.session.add_all(lines)
+    if contract is not None and desk.may_redeem(contract):
+        redemptions.reserve(desk.session, invoice, bill.discounts, contract=contract)
+    return lines
 
 
 def _row(invoice: Invoice, position: int, line: Line, *, total: LineTotal) -> InvoiceLine:
@@ -277,15 +343,3 @@ def _row(invoice: Invoice, position: int, line: Line, *, total: LineTotal) -> In
         is_priced=line.is_priced,
         tiers=list(line.tiers),
     )
-
-
-def _lock(invoice: Invoice, locked: Quote) -> None:
-    amounts, terms = locked.amounts, locked.terms
-    invoice.collection_minor, invoice.due_minor = amounts.collect.minor, amounts.due.minor
-    invoice.balance_minor = amounts.collect.minor - amounts.due.minor
-    invoice.platform_fee_minor = amounts.platform_fee.minor
-    invoice.net_minor = amounts.net.minor
-    invoice.settlement_minor = amounts.settlement.minor
-    invoice.settlement_currency = amounts.settlement.currency
-    invoice.fee_bps, invoice.fee_fixed_minor = terms.fee_bps, terms.fee_fixed_minor
-    invoice.fx = locked.fx

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from app.billing import lines as rating
 from app.billing.amounts import sum_lines
+from app.billing.desk import Desk
 from app.billing.lines import Key, Line, line_key
 from app.billing.models import Invoice, InvoiceKind, InvoiceLine, InvoiceStatus, LineKind
-from app.billing.scopes import scope_of_invoice
 from app.billing.working import less_billed
 from app.core.decimals import EXACT
 from app.core.money import Currency, Money
@@ -51,7 +51,7 @@ class LatePeriod:
         return sum_lines((line.amount for line in self.lines), self.invoice.currency)
 
 
-def late_periods(session: Session, contract: Contract) -> list[LatePeriod]:
+def late_periods(desk: Desk, contract: Contract) -> list[LatePeriod]:
     """Return the periods for which more, or less, is due than was billed; the oldest first.
 
     Only periods whose invoice is out, from the contract's `late_from` on, are looked at. With
@@ -60,10 +60,10 @@ def late_periods(session: Session, contract: Contract) -> list[LatePeriod]:
     """
     if contract.late_from is None:
         return []
-    invoices = _invoices_since(session, contract, contract.late_from)
-    billed = _billed(session, contract, invoices)
+    invoices = _invoices_since(desk.session, contract, contract.late_from)
+    billed = _billed(desk.session, contract, invoices)
     found = [
-        LatePeriod(invoice, list(_differences(session, contract, invoice, billed=billed)))
+        LatePeriod(invoice, list(_differences(desk, contract, invoice, billed=billed)))
         for invoice in invoices
     ]
     return [period for period in found if period.lines]
@@ -136,7 +136,7 @@ def _billed_further(before: Billed | None, line: InvoiceLine, currency: Currency
 
 
 def _differences(
-    session: Session,
+    desk: Desk,
     contract: Contract,
     invoice: Invoice,
     *,
@@ -144,13 +144,13 @@ def _differences(
 ) -> Iterator[Line]:
     """Yield what is due beyond what was billed, in the order of the prices."""
     left = dict(billed.get(invoice.period_from, {}))
-    for line in rating.rate_period(session, scope_of_invoice(contract, invoice)):
+    for line in rating.rate_period(desk, desk.scope_of(contract, invoice)):
         further = _less(line, left.pop(line.key, None))
         if further.amount or further.usage != NO_USAGE:
             yield further
     for gone in left.values():  # billed, and now it costs nothing: a commitment that was reached
         if gone.amount or gone.usage != NO_USAGE:
-            yield _taken_back(session, invoice, gone)
+            yield _taken_back(desk.session, invoice, gone)
 
 
 def _less(line: Line, billed: Billed | None) -> Line:

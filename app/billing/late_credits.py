@@ -15,6 +15,7 @@ from app.audit.recording import SYSTEM
 from app.billing import credit_notes, late
 from app.billing.credit_models import CreditNote, CreditReason
 from app.billing.credit_notes import CreditRequest
+from app.billing.desk import Desk
 from app.billing.late import LatePeriod
 from app.billing.models import Invoice
 from app.core.money import Money
@@ -28,7 +29,7 @@ def give(session: Session, contract: Contract, *, now: datetime) -> Sequence[Cre
     LineTooLarge.
     """
     notes: list[CreditNote] = []
-    for period in late.late_periods(session, contract):
+    for period in late.late_periods(Desk(session), contract):
         owed = -period.net - _given(session, contract, period)
         for invoice in _creditable(session, contract, period):
             note = _credit(session, invoice, owed, of=period.first_day, now=now)

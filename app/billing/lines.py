@@ -8,11 +8,11 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.billing import measuring, proration
 from app.billing.amounts import sum_lines
+from app.billing.desk import Desk
 from app.billing.models import LineKind
 from app.billing.scopes import Scope
 from app.billing.working import Row, missing_to, working
@@ -75,14 +75,13 @@ def line_key(metric_id: int | None, part: Mapping[str, Any]) -> Key:
     return metric_id, json.dumps(part, sort_keys=True)
 
 
-def rate_period(session: Session, scope: Scope) -> list[Line]:
+def rate_period(desk: Desk, scope: Scope) -> list[Line]:
     """Rate all usage of the scope: in the order the rate card has its prices, the commitment last.
 
     A metric that was not used has no line unless it costs something all the same. Usage that no
     contract of the customer prices is there as lines of zero. Raises LineTooLarge.
     """
-    usage = measuring.usage_of(session, scope)
-    metrics = all_metrics(session)
+    session, metrics, usage = desk.session, desk.metrics, desk.usage_of(scope)
     lines = rate_usage(session, scope, metrics, usage=usage)
     priced = scope.terms.prices.keys()
     strays = [metric for code, metric in metrics.items() if code not in priced]
@@ -148,12 +147,6 @@ def commitment(scope: Scope, lines: Iterable[Line]) -> Iterator[Line]:
             first_day=scope.first_day,
             end_day=scope.end_day,
         )
-
-
-def all_metrics(session: Session) -> dict[str, Metric]:
-    """Return the merchant's metrics by code, also archived ones: a bill may be about any."""
-    metrics = session.scalars(select(Metric).order_by(Metric.code))
-    return {metric.code: metric for metric in metrics}
 
 
 def _line(

@@ -33,14 +33,6 @@ class Measured:
     unpriced: Usage
 
 
-def usage_of(session: Session, scope: Scope) -> Mapping[int, Sequence[SeriesUsage]]:
-    """Return all the usage of a scope by metric, as the roll-ups have it: in one statement."""
-    found = metering.series_usage(
-        session, [scope.customer_id], first_day=scope.first_day, end_day=scope.end_day
-    )
-    return {metric_id: series for (_, metric_id), series in found.items()}
-
-
 def measure(
     session: Session,
     scope: Scope,

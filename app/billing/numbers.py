@@ -14,16 +14,20 @@ from app.core.periods import local_date
 from app.identity.models import Merchant
 
 
-def next_invoice_number(session: Session, merchant: Merchant, *, now: datetime) -> str:
-    """Take the next invoice number of the merchant's calendar year: `LUM-2026-000001`."""
+def take_invoice_numbers(
+    session: Session, merchant: Merchant, count: int, *, now: datetime
+) -> list[str]:
+    """Take the next invoice numbers of the merchant's calendar year: `LUM-2026-000001` and on."""
     year = _year(merchant, now)
-    return f"{merchant.invoice_prefix}-{year}-{_next(session, merchant, series=year):06d}"
+    last = _take(session, merchant, count, series=year)
+    first = last - count + 1
+    return [f"{merchant.invoice_prefix}-{year}-{number:06d}" for number in range(first, last + 1)]
 
 
 def next_credit_note_number(session: Session, merchant: Merchant, *, now: datetime) -> str:
     """Take the next number of the credit notes' own series: `LUM-CN-2026-000001`."""
     year = _year(merchant, now)
-    number = _next(session, merchant, series=f"CN-{year}")
+    number = _take(session, merchant, 1, series=f"CN-{year}")
     return f"{merchant.invoice_prefix}-CN-{year}-{number:06d}"
 
 
@@ -31,13 +35,13 @@ def _year(merchant: Merchant, now: datetime) -> str:
     return str(local_date(now, ZoneInfo(merchant.time_zone)).year)
 
 
-def _next(session: Session, merchant: Merchant, *, series: str) -> int:
-    """Add one to the series; whoever comes second waits until the first has committed."""
+def _take(session: Session, merchant: Merchant, count: int, *, series: str) -> int:
+    """Add to the series and return its last number; who comes second waits for a commit."""
     return session.scalars(
         insert(InvoiceCounter)
-        .values(merchant_id=merchant.merchant_id, series=series, last=1)
+        .values(merchant_id=merchant.merchant_id, series=series, last=count)
         .on_conflict_do_update(
-            index_elements=["merchant_id", "series"], set_={"last": InvoiceCounter.last + 1}
+            index_elements=["merchant_id", "series"], set_={"last": InvoiceCounter.last + count}
         )
         .returning(InvoiceCounter.last)
     ).one()

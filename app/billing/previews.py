@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.billing import bills
 from app.billing.bills import Bill
+from app.billing.desk import Desk
 from app.billing.lines import Line
 from app.billing.quotes import Quote, quote
 from app.billing.scopes import Scope, scope_of
@@ -56,7 +57,7 @@ def preview(
     scope = open_scope(session, contract)
     if scope is None:
         return None
-    bill = bills.period_bill(session, contract, scope)
+    bill = bills.period_bill(Desk(session), contract, scope)
     quoted = quote(session, bill.totals.total, rates=rates, now=now)
     return Preview(scope.first_day, scope.end_day, bill, quoted)
 

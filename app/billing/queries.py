@@ -1,11 +1,11 @@
 """Reading invoices, their lines, and the runs that made them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, defer, load_only
 
 from app.billing.models import Invoice, InvoiceKind, InvoiceLine, InvoiceStatus
@@ -86,6 +86,19 @@ def lines_of(session: Session, invoice: Invoice) -> Sequence[InvoiceLine]:
         .where(InvoiceLine.invoice_id == invoice.id)
         .order_by(InvoiceLine.position)
     ).all()
+
+
+def delete_lines(session: Session, invoices: Collection[Invoice]) -> None:
+    """Delete the lines of drafts, which are locked: they are written anew."""
+    ids = [invoice.id for invoice in invoices]
+    session.execute(delete(InvoiceLine).where(InvoiceLine.invoice_id.in_(ids)))
+
+
+def contracts_of_drafts(session: Session, invoice_ids: Collection[int]) -> dict[int, int | None]:
+    """Return the contract, if there is one, of those of the invoices that are drafts."""
+    is_draft = Invoice.status == InvoiceStatus.DRAFT
+    wanted = select(Invoice.id, Invoice.contract_id).where(Invoice.id.in_(invoice_ids), is_draft)
+    return dict(session.execute(wanted.order_by(Invoice.id)).all())
 
 
 def list_invoices(  # noqa: PLR0913  # filters, each given by its name

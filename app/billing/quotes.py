@@ -43,26 +43,48 @@ class Quote:
         return replace(self, amounts=amounts)
 
 
+class Quoter:
+    """Quotes by the midpoints and the terms of one instant, each looked up once."""
+
+    def __init__(self, session: Session, *, rates: RateSource, now: datetime) -> None:
+        self._merchant = clocks.get_merchant(session)
+        day = local_date(now, ZoneInfo(self._merchant.time_zone))
+        self._terms = terms.terms_on(session, day)
+        self._rates, self._now = rates, now
+        self._fx: dict[Currency, FxSnapshot] = {}
+
+    def quote(self, total: Money) -> Quote:
+        """Price `total` for the session's merchant.
+
+        Raises NoRate when a currency has no fresh midpoint.
+        """
+        if total.currency not in self._fx:
+            self._fx[total.currency] = self._snapshot(total.currency)
+        fx, settlement = self._fx[total.currency], self._merchant.settlement_currency
+        amounts = _amounts(total, fx, self._terms, settlement_currency=settlement)
+        return Quote(amounts, fx, self._terms)
+
+    def _snapshot(self, currency: Currency) -> FxSnapshot:
+        pricing = fresh_midpoint(self._rates, currency, at=self._now)
+        settlement_currency = self._merchant.settlement_currency
+        settlement = fresh_midpoint(self._rates, settlement_currency, at=self._now)
+        return FxSnapshot(
+            publisher=pricing.publisher,
+            published_at=min(pricing.published_at, settlement.published_at),
+            spread_bps=self._terms.spread_bps,
+            pricing_midpoint=pricing.per_100,
+            pricing_rate=_rate(pricing, self._terms),
+            settlement_midpoint=settlement.per_100,
+            settlement_rate=_rate(settlement, self._terms),
+        )
+
+
 def quote(session: Session, total: Money, *, rates: RateSource, now: datetime) -> Quote:
     """Price `total` for the session's merchant, by the midpoints and the terms of `now`.
 
     Raises NoRate when a currency has no fresh midpoint.
     """
-    merchant = clocks.get_merchant(session)
-    in_force = terms.terms_on(session, local_date(now, ZoneInfo(merchant.time_zone)))
-    pricing = fresh_midpoint(rates, total.currency, at=now)
-    settlement = fresh_midpoint(rates, merchant.settlement_currency, at=now)
-    fx = FxSnapshot(
-        publisher=pricing.publisher,
-        published_at=min(pricing.published_at, settlement.published_at),
-        spread_bps=in_force.spread_bps,
-        pricing_midpoint=pricing.per_100,
-        pricing_rate=_rate(pricing, in_force),
-        settlement_midpoint=settlement.per_100,
-        settlement_rate=_rate(settlement, in_force),
-    )
-    amounts = _amounts(total, fx, in_force, settlement_currency=merchant.settlement_currency)
-    return Quote(amounts, fx, in_force)
+    return Quoter(session, rates=rates, now=now).quote(total)
 
 
 def _amounts(

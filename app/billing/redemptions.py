@@ -121,6 +121,17 @@ def list_of_invoice(session: Session, invoice: Invoice) -> Sequence[tuple[Coupon
     return [(coupon, row.amount) for coupon, row in rows]
 
 
+def contracts_redeeming(session: Session, contract_ids: Collection[int]) -> set[int]:
+    """Return which of these contracts have coupons, or invoices that redeem or redeemed any."""
+    attached = select(ContractCoupon.contract_id).where(
+        ContractCoupon.contract_id.in_(contract_ids)
+    )
+    redeemed = select(CouponRedemption.contract_id).where(
+        CouponRedemption.contract_id.in_(contract_ids)
+    )
+    return {*session.scalars(attached), *session.scalars(redeemed)}
+
+
 def redeemed_by_coupon(session: Session, coupon_ids: Collection[int]) -> dict[int, int]:
     """Return how many contracts redeem each of these coupons; none are left out."""
     counted = (

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.audit import recording
 from app.audit.recording import Actor, Change
-from app.billing import collection, invoicing, queries, redemptions
+from app.billing import collection, issuing, queries, redemptions
 from app.billing.models import INVOICE, Invoice, InvoiceEvent, InvoiceLine, InvoiceStatus
 from app.billing.quotes import quote
 from app.core import ids
@@ -78,7 +78,8 @@ def reissue(
     new = _copy(session, old, now=now)
     redemptions.move(session, old, new)
     collection.void(session, old, reason=WHY_VOID, now=now)
-    invoicing.issue(session, new, locked, merchant=merchant, now=now)
+    ready = issuing.Ready(new, queries.lines_of(session, new), locked)
+    issuing.issue(session, [ready], merchant=merchant, now=now)
     _emit(session, old, new, now=now)
     recording.record(
         session,

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from app.billing.amounts import sum_lines
-from app.billing.lines import Line, LineTooLarge, all_metrics, commitment, rate_usage
+from app.billing.lines import Line, LineTooLarge, commitment, rate_usage
 from app.billing.replay_models import PriceReplay, PriceReplayRow
 from app.billing.scopes import Scope
 from app.core.money import Money
@@ -42,7 +42,7 @@ def rate(
 
     Usage is read once for all that cover the same days. Nothing is written.
     """
-    metrics = all_metrics(session)
+    metrics = catalogue.all_metrics(session)
     return [
         _row(session, replay, case, metrics=metrics) for case in _cases(session, replay, contracts)
     ]

@@ -59,10 +59,13 @@ def scope_of(contract: Contract, period: Period, terms: Terms, *, zone: ZoneInfo
     )
 
 
-def scope_of_invoice(contract: Contract, invoice: Invoice) -> Scope:
-    """Return what an invoice of usage is about: at its own copy of the prices, in its own zone."""
+def scope_of_invoice(contract: Contract, invoice: Invoice, terms: Terms | None = None) -> Scope:
+    """Return what an invoice of usage is about: at its own copy of the prices, in its own zone.
+
+    `terms` are those that its copy says, if they have been read already.
+    """
     period = Period(invoice.period_start_at, invoice.period_end_at)
-    terms = read_terms(invoice.rate_card or {}, invoice.currency)
+    terms = terms or read_terms(invoice.rate_card or {}, invoice.currency)
     return scope_of(contract, period, terms, zone=ZoneInfo(invoice.time_zone))
 
 

@@ -6,7 +6,7 @@ added, so that a query that forgot its WHERE still sees one merchant only, and a
 is an error here and no rows there.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -31,7 +31,9 @@ from sqlalchemy import (
     PoolProxiedConnection,
     Text,
     event,
+    inspect,
     literal,
+    select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import OperationalError
@@ -279,3 +281,22 @@ def get_locked(session: Session, model: type[M], row_id: int, *, noun: str) -> M
     if row is None:
         raise NotFound(f"there is no {noun} of this id")
     return row
+
+
+def get_all_locked(
+    session: Session, model: type[M], row_ids: Collection[int], *, skip_locked: bool = False
+) -> list[M]:
+    """Lock the rows as `get_locked` does one, in the order of their ids; return those there are.
+
+    With `skip_locked`, rows that somebody else has locked are left out instead of waited for.
+    """
+    row_id = inspect(model).primary_key[-1]
+    return list(
+        session.scalars(
+            select(model)
+            .where(row_id.in_(row_ids))
+            .order_by(row_id)
+            .with_for_update(skip_locked=skip_locked)
+            .execution_options(populate_existing=True)
+        )
+    )

@@ -49,6 +49,23 @@ def move(session: Session, to: datetime, *, real_now: datetime) -> Merchant:
     return merchant
 
 
+def hold_merchant(session: Session) -> Merchant:
+    """Keep the session's merchant, and his clock, as he is; others may hold him too.
+
+    As `lock_merchant`, the first lock of any. Until his first invoice it is that one: who makes
+    that writes it down.
+    """
+    merchant = get_merchant(session)
+    if merchant.first_invoice_at is None:
+        return lock_merchant(session)
+    return session.scalars(
+        select(Merchant)
+        .where(Merchant.merchant_id == db.merchant_of(session))
+        .with_for_update(read=True)
+        .execution_options(populate_existing=True)
+    ).one()
+
+
 def lock_merchant(session: Session) -> Merchant:
     """Lock the session's merchant: the first lock of any that are taken."""
     return session.scalars(

@@ -186,6 +186,12 @@ def version_of_number(session: Session, rate_card_id: int, number: int) -> RateC
     return version
 
 
+def all_metrics(session: Session) -> dict[str, Metric]:
+    """Return the merchant's metrics by code, also archived ones."""
+    metrics = session.scalars(select(Metric).order_by(Metric.code))
+    return {metric.code: metric for metric in metrics}
+
+
 def product_of_version(session: Session, version_id: int) -> Product:
     """Return the product whose rate card the version is of. Raises NotFound."""
     statement = (

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from app.billing import collection, invoicing, previews, runs
+from app.billing.desk import Desk
 from app.billing.lines import rate_period
 from app.billing.models import Invoice, InvoiceKind, InvoiceLine, InvoiceStatus, LineKind
 from app.billing.run_models import RunTrigger
@@ -362,7 +363,8 @@ def assert_periods_add_up(session: Session) -> None:
     invoices = session.scalars(select(Invoice).where(Invoice.status != InvoiceStatus.DRAFT))
     for invoice in invoices:
         whole = sum(
-            line.amount.minor for line in rate_period(session, scope_of_invoice(contract, invoice))
+            line.amount.minor
+            for line in rate_period(Desk(session), scope_of_invoice(contract, invoice))
         )
         waits = contract.late_from is not None and contract.late_from < invoice.period_to
         assert amounts[invoice.period_from] == whole or (

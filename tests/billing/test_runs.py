@@ -104,27 +104,33 @@ class Killed(BaseException):
 
 
 class KillingRates:
-    """A source during whose third answer the process dies: in the middle of an invoice."""
+    """A source during one of whose answers the process dies: in the middle of an invoice."""
 
-    def __init__(self) -> None:
-        self.answers = 0
+    def __init__(self, answer: int) -> None:
+        self.left = answer
 
     def midpoint(self, currency: Currency, *, at: datetime) -> Midpoint:
-        self.answers += 1
-        if self.answers == 3:
+        self.left -= 1
+        if not self.left:
             raise Killed
         return RATES.midpoint(currency, at=at)
 
 
-def test_what_a_killed_run_left_is_made_by_the_next(transaction: Transaction) -> None:
+@pytest.mark.parametrize(("handful", "left"), [(1, 2), (2, 1), (50, 3)])
+def test_what_a_killed_run_left_is_made_by_the_next(
+    transaction: Transaction, monkeypatch: pytest.MonkeyPatch, handful: int, left: int
+) -> None:
+    monkeypatch.setattr(runs, "HANDFUL", handful)
     with transaction() as session:
         make = Make(session)
         for _ in range(3):
             use(session, sold(make), "100")
+    # Two answers a handful, for prices and for settlement: of the second, or of the only one.
+    killing = KillingRates(3 if handful < 3 else 1)
 
     with pytest.raises(Killed):
-        runs.run_due(transaction, KillingRates(), trigger=RunTrigger.SCHEDULE, now=NOON)
-    assert made(run(transaction)) == (0, 2, 0)
+        runs.run_due(transaction, killing, trigger=RunTrigger.SCHEDULE, now=NOON)
+    assert made(run(transaction)) == (0, left, 0)
 
     with transaction() as session:
         assert [row.number for row in all_invoices(session)] == [
@@ -134,6 +140,48 @@ def test_what_a_killed_run_left_is_made_by_the_next(transaction: Transaction) ->
         ]
         assert books(session)["receivable"] == 3 * 716
         assert [row.ended_at is None for row in queries.list_runs(session).rows] == [False, True]
+
+
+def what_came_of(transaction: Transaction) -> dict[str, list[tuple[object, ...]]]:
+    """Return all that runs wrote, but for ids and instants of creation."""
+    kept = {
+        "invoices": "number, kind, status, period_from, period_to, subtotal_minor, tax_minor, "
+        "total_minor, collection_minor, due_minor, platform_fee_minor, settlement_minor, due_at",
+        "invoice_lines": "position, kind, description, quantity, amount_minor, tiers::text",
+        "ledger_entries": "line, lines, book, currency, amount_minor",
+        "webhook_events": "event_type, payload::jsonb #- '{id}' #- '{data,invoiceId}' "
+        "#- '{data,customerId}' #- '{data,contractId}' #- '{data,customerExternalId}'",
+        "outbox_jobs": "task, due_at",
+    }
+    with transaction() as session:
+        return {
+            table: sorted(
+                tuple(map(str, row))
+                for row in session.execute(text(f"SELECT {columns} FROM {table}"))
+            )
+            for table, columns in kept.items()
+        }
+
+
+def test_a_handful_makes_what_each_alone_would(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came = []
+    for handful in (1, 4, 50):
+        monkeypatch.setattr(runs, "HANDFUL", handful)
+        transaction = partial(begin, engine, Make.new_merchant_id())
+        with transaction() as session:
+            make = Make(session)
+            make.merchant()
+            for number in range(9):
+                starts_on = date(2026, 3 + number % 3, 1 + number)
+                sale = sold(make, starts_on=starts_on, anchor_on=starts_on)
+                use(session, sale, str(100 * number), on=date(2026, 5, 20))
+        run(transaction)
+        came.append(what_came_of(transaction))
+
+    assert came[0]["invoices"]
+    assert came[0] == came[1] == came[2]
 
 
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -237,6 +285,7 @@ def test_a_run_says_how_far_it_is(
     transaction: Transaction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs, "TELLS_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(runs, "HANDFUL", 1)
     seen = []
     with transaction() as session:
         make = Make(session)

@@ -10,7 +10,7 @@ from app.api.reading import InvalidBody
 from app.api.v1.base import API, Amount, DecimalText, In, Out
 from app.api.v1.invoice_lines import SignedDecimal, TierOut
 from app.api.v1.prices import Commitments, ContentIn, Prices
-from app.billing.lines import MAX_LINE, LineTooLarge, all_metrics
+from app.billing.lines import MAX_LINE, LineTooLarge
 from app.billing.working import working
 from app.core.decimals import parse_quantity, plain
 from app.core.errors import NotFound
@@ -118,7 +118,7 @@ def dry_run_pricing(call: Call, body: DryRunIn) -> DryRunOut:
     """Price usage as an invoice of a whole period would; nothing is stored."""
     terms = _terms(call, body)
     usages = [_usage(each, f"usage[{number}]") for number, each in enumerate(body.usage)]
-    trial = trials.price_usage(terms, usages, metrics=all_metrics(call.session))
+    trial = trials.price_usage(terms, usages, metrics=queries.all_metrics(call.session))
     _refuse_large(trial)
     return DryRunOut(
         lines=[DryRunLineOut.of(line) for line in trial.lines],

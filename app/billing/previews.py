@@ -7,13 +7,16 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from app.billing import bills
+from app.billing import balances, bills
 from app.billing.bills import Bill
 from app.billing.desk import Desk
 from app.billing.lines import Line
+from app.billing.models import Invoice, InvoiceStatus
 from app.billing.quotes import Quote, quote
 from app.billing.scopes import Scope, scope_of
 from app.billing.totals import Totals
+from app.core.errors import Conflict
+from app.customers import queries as customers
 from app.customers.models import Contract
 from app.fx.rates import RateSource
 from app.identity import clocks
@@ -21,11 +24,16 @@ from app.pricing import queries as catalogue
 from app.pricing.price_sets import read_terms
 
 
+class NotADraft(Conflict):
+    code = "invoice_not_draft"
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """The next invoice as it would be if its period were over: with all that it would bill.
 
-    Late usage, commitment, coupons and tax are in it. Of the customer's balance nothing is taken.
+    Late usage, commitment, coupons and tax are in it. Of the customer's balance nothing is taken,
+    unless it says so.
     """
 
     period_from: date
@@ -60,6 +68,26 @@ def preview(
     bill = bills.period_bill(Desk(session), contract, scope)
     quoted = quote(session, bill.totals.total, rates=rates, now=now)
     return Preview(scope.first_day, scope.end_day, bill, quoted)
+
+
+def preview_draft(
+    session: Session, invoice: Invoice, *, rates: RateSource, now: datetime
+) -> Preview:
+    """Return what a draft would be if it were finalised now: with the usage that came since.
+
+    What the customer's balance would pay of it is taken off. Nothing is written. Raises NotADraft,
+    LineTooLarge and NoRate.
+    """
+    if invoice.status is not InvoiceStatus.DRAFT:
+        raise NotADraft(f"an invoice that is {invoice.status} is as it is")
+    contract = None
+    if invoice.contract_id is not None:
+        contract = customers.get_contract(session, invoice.contract_id)
+    bill = bills.bill_of(Desk(session), contract, invoice)
+    quoted = quote(session, bill.totals.total, rates=rates, now=now)
+    balance = balances.balance_of(session, invoice.customer_id)
+    quoted = quoted.less(min(balance, quoted.amounts.collect))
+    return Preview(invoice.period_from, invoice.period_to, bill, quoted)
 
 
 def open_scope(session: Session, contract: Contract) -> Scope | None:

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.orm import Session
+from sqlalchemy import select
+from sqlalchemy.orm import Session, defer
 
 from app.audit import recording
 from app.audit.recording import Actor, Change
@@ -96,6 +97,12 @@ def can_be_reissued(invoice: Invoice, *, now: datetime) -> bool:
     """Tell whether `reissue` would do it."""
     is_unpaid = INVOICE.allows(invoice.status, InvoiceEvent.VOID)
     return is_unpaid and not invoice.credited_minor and collection.is_outdated(invoice, now=now)
+
+
+def find_successor(session: Session, invoice: Invoice) -> Invoice | None:
+    """Return the invoice that was issued in place of this one, if one was."""
+    replacing = select(Invoice).where(Invoice.reissue_of_id == invoice.id)
+    return session.scalar(replacing.options(defer(Invoice.rate_card)))
 
 
 def _check(invoice: Invoice, *, now: datetime) -> None:

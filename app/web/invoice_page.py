@@ -1,120 +1,103 @@
-"""One invoice in full: its amounts on their way, the arithmetic, attempts, entries, timeline."""
+"""One invoice in full: what it says, how its amounts came about, and what happened to it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
-from fractions import Fraction
+from datetime import timedelta
 from typing import Any
 
 import segno
+from flask import url_for
 from flask_babel import gettext as _
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from app.billing import collection, queries
-from app.billing.models import (
-    INVOICE,
-    FxSnapshot,
-    Invoice,
-    InvoiceEvent,
-    InvoiceKind,
-    InvoiceLine,
-    LineKind,
-)
-from app.core.decimals import plain
+from app.billing import collection, mailings, queries, reissue, resending
+from app.billing.credit_models import CreditNote
+from app.billing.models import INVOICE, Invoice, InvoiceEvent, InvoiceKind, InvoiceStatus
+from app.core import clock
 from app.core.ids import Prefix, show
-from app.core.money import Currency, Money, round_half_up
+from app.core.language import Language
+from app.core.money import Money
 from app.customers import queries as customers
-from app.documents.formats import decimal, digits, percent
+from app.documents.formats import percent
+from app.documents.models import Document, DocumentKind
 from app.extensions import runtime
-from app.fx import conversion
 from app.ledger import queries as ledger
 from app.payments import queries as payments
-from app.payments.models import CaseReason, CaseStatus, PaymentOrder
+from app.payments.models import CaseReason, CaseStatus, PaymentOrder, PaymentStatus
 from app.pricing import queries as catalogue
-from app.web import fapiao, line_steps, reminders
+from app.web import fapiao, invoice_actions, invoice_lines, reminders
+from app.web.access import now
+from app.web.invoice_story import Facts, posted_at, story_of
+from app.web.invoice_workings import Figures, workings
 from app.web.ledger import groups_of
-from app.web.line_steps import StepRow
-
-_EXACT_DECIMALS = 6
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of the invoice as the page shows it; `late_of` is the earlier period it is about."""
+class Attempt:
+    """One attempt to pay, in words. Its times are the channel's, which are real ones."""
 
-    metric: str
-    description: str
-    late_of: tuple[date, date] | None
-    unit: str
-    quantity: str
-    events: int
-    amount: Money
-    is_priced: bool
-    tiers: Sequence[StepRow]
+    order: PaymentOrder
+    status: str
+    outcome: str
 
 
 @dataclass(frozen=True)
-class Working:
-    """One line of the arithmetic: what it is, the formula, and the result."""
+class Print:
+    """One document, and its languages with where the file of each is."""
 
-    label: str
-    note: str
-    formula: str
-    result: str
-
-
-@dataclass(frozen=True)
-class Happening:
-    """One entry of the timeline."""
-
-    tone: str
-    icon: str
-    title: str
-    at: datetime
-    text: str = ""
+    name: str
+    files: Sequence[tuple[str, str]]
 
 
 def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
     """Return everything that the page of `invoice` shows."""
     orders = payments.list_of_invoice(session, invoice.id)
-    found = ledger.list_transactions(session, invoice_id=invoice.id, limit=100)
+    posted = ledger.list_transactions(session, invoice_id=invoice.id, limit=100).rows
+    lines = queries.lines_of(session, invoice)
     link = hosted_link(invoice) if invoice.number else ""
+    actions = invoice_actions.context_of(session, invoice)
+    notes: Sequence[CreditNote] = actions["credit_notes"]
+    successor = reissue.find_successor(session, invoice)
+    facts = Facts(orders, notes, posted_at(posted), successor)
     return {
         "invoice": invoice,
         "public_id": show(Prefix.INVOICE, invoice.id),
+        "headline": headline(invoice),
+        "next_step": _next_step(invoice),
         "last_day": invoice.period_to - timedelta(1),
         "customer": customers.get_customer(session, invoice.customer_id),
         "customer_id": show(Prefix.CUSTOMER, invoice.customer_id),
         **_agreed(session, invoice),
-        "lines": [_line(line, invoice) for line in queries.lines_of(session, invoice)],
+        **actions,
+        "lines": invoice_lines.rows_of(lines, invoice),
+        "sums": invoice_lines.sums_of(session, lines, invoice),
         "is_late": invoice.kind is InvoiceKind.LATE,
-        "workings": workings(invoice, invoice.fx) if invoice.fx else [],
+        "workings": workings(Figures.of(invoice, invoice.fx)) if invoice.fx else [],
         "fee_percent": percent(invoice.fee_bps),
-        "orders": list(reversed(orders)),
+        "attempts": [_attempt(order) for order in reversed(orders)],
         "asides": _asides(session, orders),
-        "groups": list(reversed(groups_of(found.rows))),
-        "timeline": _timeline(invoice, orders),
+        "groups": list(reversed(groups_of(posted))),
+        "timeline": story_of(session, invoice, facts),
         "link": link,
         "qr": draw_code(link) if link else None,
+        "prints": _prints(session, invoice, notes),
         "can_void": INVOICE.allows(invoice.status, InvoiceEvent.VOID),
+        "can_resend": resending.is_mailable(invoice),
+        "successor": successor,
+        "successor_id": show(Prefix.INVOICE, successor.id) if successor else None,
         "paid_by": payments.find_paying(session, invoice.id),
         "reminders": reminders.card(session, invoice),
         "fapiao": fapiao.card(session, invoice),
     }
 
 
-def _agreed(session: Session, invoice: Invoice) -> dict[str, Any]:
-    """Return the contract and its prices; an invoice made by hand has neither."""
-    if invoice.contract_id is None or invoice.rate_card_version_id is None:
-        return {"contract_id": None, "rate_card": None, "rate_card_version": None}
-    version = catalogue.get_version(session, invoice.rate_card_version_id)
-    return {
-        "contract_id": show(Prefix.CONTRACT, invoice.contract_id),
-        "rate_card": catalogue.get_rate_card(session, version.rate_card_id),
-        "rate_card_version": version.number,
-    }
+def headline(invoice: Invoice) -> Money:
+    """Return the amount that says most of the invoice: what is due, else what it came to."""
+    if invoice.status is InvoiceStatus.DRAFT:
+        return invoice.total
+    is_owed = invoice.status in {InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE}
+    return invoice.due if is_owed else invoice.collection
 
 
 def hosted_link(invoice: Invoice) -> str:
@@ -129,118 +112,70 @@ def draw_code(text: str) -> Markup:
     return Markup(drawing)  # noqa: S704  # drawn by us: the text is in it as squares only
 
 
-def workings(invoice: Invoice, fx: FxSnapshot) -> list[Working]:
-    """Return the arithmetic from the subtotal to the settlement, as it was locked."""
-    pricing, settlement = invoice.currency, invoice.settlement_currency
-    steps = []
-    if pricing is not Currency.CNY:
-        steps += _rate_steps(
-            pricing, fx.pricing_midpoint, fx.pricing_rate, spread_bps=fx.spread_bps
-        )
-    steps += [_collected(invoice, fx), _fee(invoice), _net(invoice)]
-    if settlement not in {pricing, Currency.CNY}:
-        steps += _rate_steps(
-            settlement, fx.settlement_midpoint, fx.settlement_rate, spread_bps=fx.spread_bps
-        )
-    return [*steps, _settled(invoice, fx)]
+def _next_step(invoice: Invoice) -> str:
+    """Say what the invoice waits for."""
+    if invoice.status is InvoiceStatus.DRAFT:
+        if invoice.kind is InvoiceKind.ONE_OFF:
+            return str(_("It waits for you: look at it once more, then finalize it."))
+        return str(_("It takes late usage until its grace ends, then it is finalized by itself."))
+    if invoice.status is InvoiceStatus.OPEN and invoice.due_at:
+        if collection.is_outdated(invoice, now=now()):
+            return str(_("Its rates have expired: the customer can pay once it is issued anew."))
+        days = (invoice.due_at - now()).days
+        if days < 0:
+            return str(_("It should have been paid %(days)s days ago.", days=-days))
+        return str(_("It waits for the customer, who has %(days)s more days.", days=days))
+    words: dict[InvoiceStatus, str] = {
+        InvoiceStatus.UNCOLLECTIBLE: _("It counts as lost, and can still be paid."),
+        InvoiceStatus.PAID: _("It is paid. What was wrong is corrected by a credit note."),
+        InvoiceStatus.VOID: _("It is void and asks for nothing."),
+    }
+    return str(words.get(invoice.status, ""))
 
 
-def _rate_steps(
-    currency: Currency, midpoint: Decimal, rate: Decimal, *, spread_bps: int
-) -> list[Working]:
-    shown, factor = digits(midpoint), digits(1 + Decimal(spread_bps).scaleb(-4))
-    return [
-        Working(
-            _("Midpoint"),
-            _("as published"),
-            _("CNY per 100 %(currency)s", currency=currency),
-            shown,
-        ),
-        Working(
-            _("Locked rate"),
-            _("spread %(bps)s bps", bps=spread_bps),
-            f"{shown} ÷ 100 × {factor}",
-            _rate(rate),
-        ),
-    ]
+def _agreed(session: Session, invoice: Invoice) -> dict[str, Any]:
+    """Return the contract and its prices; an invoice made by hand has neither."""
+    if invoice.contract_id is None or invoice.rate_card_version_id is None:
+        return {"contract_id": None, "rate_card": None, "rate_card_version": None}
+    version = catalogue.get_version(session, invoice.rate_card_version_id)
+    return {
+        "contract_id": show(Prefix.CONTRACT, invoice.contract_id),
+        "rate_card": catalogue.get_rate_card(session, version.rate_card_id),
+        "rate_card_id": show(Prefix.RATE_CARD, version.rate_card_id),
+        "rate_card_version": version.number,
+    }
 
 
-def _collected(invoice: Invoice, fx: FxSnapshot) -> Working:
-    source = invoice.subtotal
-    if source.currency is Currency.CNY:
-        return Working(
-            _("Collected"), _("priced in CNY"), _amount(source), _amount(invoice.collection)
-        )
-    decimals = (source.currency.exponent, Currency.CNY.exponent)
-    exact = conversion.multiplied(source.minor, fx.pricing_rate, decimals=decimals)
-    return Working(
-        _("Collected"),
-        _("multiplied into CNY, rounded once"),
-        f"{_amount(source)} × {_rate(fx.pricing_rate)} = {_major(exact, Currency.CNY)}",
-        _amount(invoice.collection),
-    )
+def _attempt(order: PaymentOrder) -> Attempt:
+    if order.status is PaymentStatus.CREATED:
+        return Attempt(order, "pending", _("Being opened at the channel"))
+    if order.status is PaymentStatus.PENDING:
+        is_over = order.expires_at < clock.now()
+        words = _("The code expired; the channel is asked") if is_over else _("The code is shown")
+        return Attempt(order, "expired" if is_over else "pending", words)
+    if order.status is PaymentStatus.CAPTURED:
+        return Attempt(order, "captured", _("The channel received the money"))
+    return Attempt(order, "closed", _("Nobody paid; it can not be paid any more"))
 
 
-def _fee(invoice: Invoice) -> Working:
-    exact = invoice.collection_minor * Fraction(invoice.fee_bps, 10_000)
-    formula = f"{digits(invoice.collection.major)} × {percent(invoice.fee_bps)}"
-    formula = f"{formula} = {_major(exact, Currency.CNY)}"
-    if invoice.fee_fixed_minor:
-        fixed = Money(invoice.fee_fixed_minor, Currency.CNY)
-        formula = f"{formula} + {digits(fixed.major)}"
-    return Working(
-        _("Platform fee"), _("rounded once"), formula, f"−{_amount(invoice.platform_fee)}"
-    )
+def _prints(session: Session, invoice: Invoice, notes: Sequence[CreditNote]) -> list[Print]:
+    names = {
+        DocumentKind.INVOICE_PDF: _("Invoice"),
+        DocumentKind.RECEIPT_PDF: _("Receipt"),
+        DocumentKind.VOID_PDF: _("Void notice"),
+        DocumentKind.CREDIT_NOTE_PDF: _("Credit note"),
+    }
+    numbers = {note.id: note.number for note in notes}
+    found: dict[str, list[tuple[str, str]]] = {}
+    for document in mailings.list_documents(session, invoice, notes):
+        name = " ".join(filter(None, [names[document.kind], numbers.get(document.subject_id)]))
+        language = "中文" if document.language is Language.ZH_HANS_CN else "English"
+        found.setdefault(name, []).append((language, _print_url(document)))
+    return [Print(name, files) for name, files in found.items()]
 
 
-def _net(invoice: Invoice) -> Working:
-    formula = f"{digits(invoice.collection.major)} − {digits(invoice.platform_fee.major)}"
-    return Working(_("Net in CNY"), "", formula, _amount(invoice.net))
-
-
-def _settled(invoice: Invoice, fx: FxSnapshot) -> Working:
-    target = invoice.settlement_currency
-    if target is Currency.CNY:
-        return Working(_("Net settlement"), "", _amount(invoice.net), _amount(invoice.settlement))
-    decimals = (Currency.CNY.exponent, target.exponent)
-    exact = conversion.divided(invoice.net_minor, fx.settlement_rate, decimals=decimals)
-    return Working(
-        _("Net settlement"),
-        _("divided out of CNY, rounded once"),
-        f"{digits(invoice.net.major)} ÷ {_rate(fx.settlement_rate)} = {_major(exact, target)}",
-        _amount(invoice.settlement),
-    )
-
-
-def _amount(money: Money) -> str:
-    return f"{digits(money.major)} {money.currency}"
-
-
-def _rate(rate: Decimal) -> str:
-    return digits(round_half_up(rate, conversion.RATE_DECIMALS))
-
-
-def _major(minor: Fraction, currency: Currency) -> str:
-    """Write an amount not below zero, cut after a few digits more than it is rounded to."""
-    exact = minor / 10**currency.exponent
-    shown = Decimal(f"{int(exact * 10**_EXACT_DECIMALS)}E-{_EXACT_DECIMALS}")
-    cut = "" if Fraction(shown) == exact else "…"
-    return f"{digits(Decimal(plain(shown)))}{cut}"
-
-
-def _line(line: InvoiceLine, invoice: Invoice) -> Line:
-    is_commitment = line.kind is LineKind.COMMITMENT
-    return Line(
-        metric=line.metric_code,
-        description=_("Minimum commitment") if is_commitment else line.description,
-        late_of=invoice.earlier_period(line),
-        unit=line.unit,
-        quantity="" if is_commitment else decimal(line.quantity),
-        events=line.events,
-        amount=Money(line.amount_minor, invoice.currency),
-        is_priced=line.is_priced,
-        tiers=line_steps.steps_of(line, invoice.currency),
-    )
+def _print_url(document: Document) -> str:
+    return url_for("web.document_pdf", document_id=show(Prefix.DOCUMENT, document.id))
 
 
 def _asides(session: Session, orders: Sequence[PaymentOrder]) -> list[tuple[Money, str]]:
@@ -256,30 +191,3 @@ def _asides(session: Session, orders: Sequence[PaymentOrder]) -> list[tuple[Mone
         for case in payments.list_unallocated(session)
         if case.payment_order_id in ids and case.status is CaseStatus.OPEN
     ]
-
-
-def _timeline(invoice: Invoice, orders: Sequence[PaymentOrder]) -> list[Happening]:
-    """Return what happened, the last thing first."""
-    story = [Happening("", "plus", _("Draft created"), invoice.created_at, _("The period ended"))]
-    if invoice.finalized_at:
-        text = _("Number, rate card, terms and rates were locked")
-        story.append(Happening("", "lock", _("Finalized"), invoice.finalized_at, text))
-    for order in orders:
-        story += _attempt(order)
-    if invoice.paid_at:
-        story.append(Happening("ok", "circle-check", _("Paid"), invoice.paid_at))
-    if invoice.voided_at:
-        reason = invoice.void_reason or ""
-        story.append(Happening("bad", "ban", _("Voided"), invoice.voided_at, reason))
-    return story[::-1]
-
-
-def _attempt(order: PaymentOrder) -> list[Happening]:
-    channel = _("WeChat Pay") if order.channel == "wechat" else _("Alipay")
-    opened = _("Payment by %(channel)s opened", channel=channel)
-    story = [Happening("", "qr-code", opened, order.created_at, order.out_trade_no)]
-    if order.captured_at:
-        captured = _("%(channel)s received the money", channel=channel)
-        text = order.channel_txn_id or ""
-        story.append(Happening("ok", "banknote", captured, order.captured_at, text))
-    return story

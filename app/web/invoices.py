@@ -1,6 +1,6 @@
 """Invoices: the list, one of them with all that led to it, its PDF, voiding, and running now."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -9,27 +9,32 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.billing import collection, previews, queries, runs
-from app.billing.models import Invoice, InvoiceKind, InvoiceStatus
+from app.billing import bulk, collection, invoice_lists, previews, queries, resending, runs
+from app.billing.invoice_lists import OVERDUE, ListedInvoice
+from app.billing.models import InvoiceStatus
 from app.billing.previews import Preview
 from app.billing.run_models import InvoiceRun, RunTrigger
-from app.core.errors import Invalid, Refusal
+from app.core.errors import Conflict, Invalid, Refusal, Unavailable
 from app.core.ids import Prefix, read, show
 from app.core.language import Language
-from app.core.paging import MAX_LIMIT, Page
+from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from app.customers import queries as customers
 from app.customers.models import Contract, ContractStatus, Customer
 from app.customers.queries import CustomerName
 from app.documents import store
-from app.documents.models import Document, DocumentKind
+from app.documents.formats import percent
+from app.documents.models import Document
 from app.extensions import bound, runtime, transaction
-from app.web import csv, invoice_page, listing
-from app.web.access import now
+from app.web import csv, invoice_filters, invoice_page, listing
+from app.web.access import actor, now
 from app.web.addresses import url_of_each
+from app.web.invoice_filters import Wanted
+from app.web.invoice_workings import Figures, workings
 from app.web.page import LANGUAGES, page
 from app.web.refusals import say
 
 _UPCOMING = 20
+_NOTHING = dict.fromkeys([*map(str, InvoiceStatus), OVERDUE], 0)
 _HEADER = (
     "number",
     "kind",
@@ -39,8 +44,14 @@ _HEADER = (
     "period_from",
     "period_to",
     "currency",
+    "discount_minor",
     "subtotal_minor",
+    "tax_minor",
+    "total_minor",
     "collection_cny_minor",
+    "balance_used_cny_minor",
+    "due_cny_minor",
+    "credited_cny_minor",
     "platform_fee_cny_minor",
     "settlement_currency",
     "settlement_minor",
@@ -55,8 +66,9 @@ _HEADER = (
 class Row:
     """One line of the list: an invoice, whom it is for, and the address of its page."""
 
-    invoice: Invoice
+    invoice: ListedInvoice
     customer: CustomerName
+    public_id: str
     href: str
 
 
@@ -78,24 +90,14 @@ def invoices() -> Response:
     """Show one page of invoices, or all that are filtered as a file."""
     if listing.wants_csv():
         return csv.answer("invoices", _HEADER, _csv_rows(g.merchant_id))
-    with transaction(g.merchant_id) as session:
-        found = _find(session, listing.cursor())
-        customer = _wanted_customer(session)
-        counts = queries.counts_by_status(session)
-    return page(
-        "invoices/index.html",
-        fragment="rows",
-        nav="invoices",
-        rows=found.rows,
-        pager=listing.pager(found.next_cursor),
-        current=request.args.get("status", ""),
-        q=request.args.get("q", ""),
-        customer=customer,
-        tabs=listing.tabs("status", _tabs(counts)),
-        total=sum(counts.values()),
-        is_filtered=any(request.args.get(name) for name in ("q", "status", "kind", "customer")),
-        csv_url=listing.csv_url(),
-    )
+    try:
+        with transaction(g.merchant_id) as session:
+            wanted = invoice_filters.chosen(session)
+            found = _find(session, wanted, listing.cursor())
+            counted = invoice_lists.counts(session, wanted.filter, now=now())
+    except Invalid as refusal:
+        return _index(Page([], None), _NOTHING, status=422, error=say(refusal))
+    return _index(found, counted)
 
 
 def invoice(invoice_id: str) -> Response:
@@ -124,11 +126,55 @@ def invoice_pdf(invoice_id: str) -> Response:
         abort(404)
     with transaction(g.merchant_id) as session:
         found = queries.get_invoice(session, read(Prefix.INVOICE, invoice_id))
-        document = _find_print(session, found, Language(language))
+        document = bulk.find_print(session, found.id, Language(language))
     if document is None:
         flash(_("This PDF is being printed. Try again in a few seconds."), "info")
         return redirect(url_for("web.invoice", invoice_id=invoice_id), 303)
     return pdf(document, f"{found.number}-{language[:2]}.pdf")
+
+
+def document_pdf(document_id: str) -> Response:
+    """Hand out any stored document of the merchant, verified by its SHA-256."""
+    with transaction(g.merchant_id) as session:
+        document = store.get_document(session, read(Prefix.DOCUMENT, document_id))
+    name = f"{document.kind.removesuffix('_pdf')}-{document_id}-{document.language[:2]}.pdf"
+    return pdf(document, name)
+
+
+def resend_invoice(invoice_id: str) -> Response:
+    """Mail the invoice, or its receipt, once more; where that is refused, say why on its page."""
+    try:
+        with transaction(g.merchant_id) as session:
+            number = read(Prefix.INVOICE, invoice_id)
+            resending.resend(session, number, actor=actor(), now=now())
+    except Conflict as refusal:
+        flash(say(refusal), "bad")
+    else:
+        flash(_("The mail is on its way."), "ok")
+    return redirect(url_for("web.invoice", invoice_id=invoice_id), 303)
+
+
+def preview_invoice(invoice_id: str) -> Response:
+    """Show what a draft would be if it were finalised now, before anybody does it."""
+    try:
+        with transaction(g.merchant_id) as session:
+            found = queries.get_invoice(session, read(Prefix.INVOICE, invoice_id))
+            customer = customers.get_customer(session, found.customer_id)
+            preview = previews.preview_draft(session, found, rates=runtime().rates, now=now())
+    except (Conflict, Invalid, Unavailable) as refusal:
+        flash(say(refusal), "bad")
+        return redirect(url_for("web.invoice", invoice_id=invoice_id), 303)
+    return page(
+        "invoices/preview.html",
+        nav="invoices",
+        invoice=found,
+        public_id=invoice_id,
+        customer=customer,
+        preview=preview,
+        amounts=preview.quote.amounts,
+        fee_percent=percent(preview.quote.terms.fee_bps),
+        workings=workings(Figures.quoted(preview.quote)),
+    )
 
 
 def run_invoicing() -> Response:
@@ -200,45 +246,52 @@ def _show(
     )
 
 
-def _find(session: Session, cursor: str | None, *, limit: int = 50) -> Page[Row]:
-    wanted = request.args.get("customer")
-    found = queries.list_invoices(
-        session,
-        status=listing.chosen(InvoiceStatus, "status"),
-        kind=listing.chosen(InvoiceKind, "kind"),
-        customer_id=read(Prefix.CUSTOMER, wanted) if wanted else None,
-        q=request.args.get("q", ""),
-        is_brief=True,
-        cursor=cursor,
-        limit=limit,
+def _index(
+    found: Page[Row], counted: Mapping[str, int], *, status: int = 200, error: str = ""
+) -> Response:
+    current = request.args.get("status", "")
+    everything = sum(counted[each] for each in InvoiceStatus)
+    return page(
+        "invoices/index.html",
+        fragment="rows",
+        status=status,
+        nav="invoices",
+        rows=found.rows,
+        error=error,
+        pager=listing.pager(found.next_cursor),
+        total=counted.get(current, everything),
+        has_any=everything > 0,
+        tabs=invoice_filters.tabs(counted),
+        is_filtered=invoice_filters.is_filtered(),
+        csv_url=listing.csv_url(),
+        bulk_url=listing.address_of("web.start_bulk"),
+        bulk_most=bulk.MAX_INVOICES,
+        **invoice_filters.fields(),
+    )
+
+
+def _find(
+    session: Session, wanted: Wanted, cursor: str | None, *, limit: int = DEFAULT_LIMIT
+) -> Page[Row]:
+    found = invoice_lists.list_invoices(
+        session, wanted.filter, sort=wanted.sort, cursor=cursor, limit=limit
     )
     named = customers.customer_names(session, {row.customer_id for row in found.rows})
     url_of = url_of_each("web.invoice", "invoice_id")
-    return found.map(
-        lambda row: Row(row, named[row.customer_id], url_of(show(Prefix.INVOICE, row.id)))
+    rows = [(row, show(Prefix.INVOICE, row.id)) for row in found.rows]
+    return Page(
+        [Row(row, named[row.customer_id], shown, url_of(shown)) for row, shown in rows],
+        found.next_cursor,
     )
 
 
-def _wanted_customer(session: Session) -> Customer | None:
-    wanted = request.args.get("customer")
-    return customers.get_customer(session, read(Prefix.CUSTOMER, wanted)) if wanted else None
-
-
-def _tabs(counts: dict[InvoiceStatus, int]) -> list[tuple[str, str, int | None]]:
-    names = {
-        InvoiceStatus.DRAFT: _("Draft"),
-        InvoiceStatus.OPEN: _("Open"),
-        InvoiceStatus.PAID: _("Paid"),
-        InvoiceStatus.VOID: _("Void"),
-    }
-    everything = ("", _("All"), sum(counts.values()))
-    return [everything, *((status.value, names[status], counts[status]) for status in names)]
-
-
 def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
+    with transaction(merchant_id) as session:
+        wanted = invoice_filters.chosen(session)
+
     def read_page(cursor: str | None) -> Page[Row]:
         with transaction(merchant_id) as session:
-            return _find(session, cursor, limit=MAX_LIMIT)
+            return _find(session, wanted, cursor, limit=MAX_LIMIT)
 
     for row in csv.all_rows(read_page):
         bill = row.invoice
@@ -251,29 +304,26 @@ def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
             bill.period_from,
             bill.period_to,
             bill.currency,
+            bill.discount_minor,
             bill.subtotal_minor,
+            bill.tax_minor,
+            bill.total_minor,
             bill.collection_minor,
+            bill.balance_minor,
+            bill.due_minor,
+            bill.credited_minor,
             bill.platform_fee_minor,
             bill.settlement_currency,
             bill.settlement_minor,
             _moment(bill.finalized_at),
             _moment(bill.due_at),
             _moment(bill.paid_at),
-            show(Prefix.INVOICE, bill.id),
+            row.public_id,
         )
 
 
 def _moment(value: datetime | None) -> str:
     return value.isoformat(timespec="seconds") if value else ""
-
-
-def _find_print(session: Session, bill: Invoice, language: Language) -> Document | None:
-    """Return the receipt of a paid invoice when it is printed, else the invoice as issued."""
-    for kind in (DocumentKind.RECEIPT_PDF, DocumentKind.INVOICE_PDF):
-        found = store.find_document(session, kind=kind, subject_id=bill.id, language=language)
-        if found is not None:
-            return found
-    return None
 
 
 def _preview(session: Session, contract: Contract, customer: Customer) -> Upcoming:

@@ -1,5 +1,6 @@
 """The days a page of usage is about, in the merchant's zone, as the address says."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -10,12 +11,15 @@ from flask_babel import gettext as _
 from app.core.errors import Invalid
 from app.core.periods import local_date, local_midnight
 from app.web.access import now
+from app.web.moments import format_date
 
 DEFAULT = "30"
 
 _DAY = timedelta(days=1)
 _ROLLING = {"2": 2, "7": 7, "30": 30, "90": 90}
 _HOURLY = {"2"}
+_DAYS = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.\.([0-9]{4}-[0-9]{2}-[0-9]{2})", re.ASCII)
+_LONGEST = timedelta(days=400)
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,24 @@ def chosen_range() -> Range:
         return Range(key, this_month, today + _DAY, zone)
     if key == "last_month":
         return Range(key, (this_month - _DAY).replace(day=1), this_month, zone)
-    raise Invalid(f"range must be one of {', '.join([*_ROLLING, 'month', 'last_month'])}")
+    if chosen := _chosen_days(key):
+        first, last = chosen
+        return Range(key, first, last + _DAY, zone)
+    names = ", ".join([*_ROLLING, "month", "last_month"])
+    raise Invalid(f"range must be one of {names}, or days such as 2026-05-01..2026-05-31")
+
+
+def days_key(first: date, last: date) -> str:
+    """Return how an address names these days, both included."""
+    return f"{first}..{last}"
 
 
 def range_options() -> list[tuple[str, str]]:
-    """Return what a page offers to choose from."""
+    """Return what a page offers to choose from, and the days that are chosen already."""
+    key = request.args.get("range", DEFAULT)
+    chosen = _chosen_days(key)
     return [
+        *([(key, f"{format_date(chosen[0])} – {format_date(chosen[1])}")] if chosen else []),
         ("2", _("Today and yesterday")),
         ("7", _("7 days")),
         ("30", _("30 days")),
@@ -70,3 +86,15 @@ def range_options() -> list[tuple[str, str]]:
         ("month", _("This month")),
         ("last_month", _("Last month")),
     ]
+
+
+def _chosen_days(key: str) -> tuple[date, date] | None:
+    """Read what `days_key` wrote, or None: another text, or more days than anything is shown of."""
+    found = _DAYS.fullmatch(key)
+    if not found:
+        return None
+    try:
+        first, last = (date.fromisoformat(day) for day in found.groups())
+    except ValueError:
+        return None
+    return (first, last) if timedelta(0) <= last - first < _LONGEST else None

@@ -22,6 +22,7 @@ from app.web import (
     events,
     fapiao,
     health,
+    invoice_bulk,
     invoices,
     ledger,
     mailbox,
@@ -37,8 +38,8 @@ from app.web import (
     webhooks,
 )
 from app.web.access import guard
-from app.web.money_routes import MONEY_ROUTES
 from app.web.life_routes import LIFE_ROUTES
+from app.web.money_routes import MONEY_ROUTES
 from app.web.route import MERCHANT, OPERATOR, PUBLIC, Route
 
 ROUTES = (
@@ -57,9 +58,17 @@ ROUTES = (
     Route("/merchant/invoices", invoices.invoices, MERCHANT),
     Route("/merchant/invoices/run", invoices.run_invoicing, MERCHANT, method="POST"),
     Route("/merchant/invoices/upcoming", invoices.upcoming_invoices, MERCHANT),
+    Route("/merchant/invoices/bulk", invoice_bulk.start_bulk, MERCHANT, method="POST"),
+    Route("/merchant/invoices/bulk/<bulk_id>", invoice_bulk.invoice_bulk, MERCHANT),
+    Route("/merchant/invoices/bulk/<bulk_id>/zip", invoice_bulk.bulk_zip, MERCHANT),
     Route("/merchant/invoices/<invoice_id>", invoices.invoice, MERCHANT),
     Route("/merchant/invoices/<invoice_id>/void", invoices.void_invoice, MERCHANT, method="POST"),
     Route("/merchant/invoices/<invoice_id>/pdf", invoices.invoice_pdf, MERCHANT),
+    Route("/merchant/invoices/<invoice_id>/preview", invoices.preview_invoice, MERCHANT),
+    Route(
+        "/merchant/invoices/<invoice_id>/resend", invoices.resend_invoice, MERCHANT, method="POST"
+    ),
+    Route("/merchant/documents/<document_id>", invoices.document_pdf, MERCHANT),
     Route(
         "/merchant/invoices/<invoice_id>/reminders",
         reminders.send_reminder,

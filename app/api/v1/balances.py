@@ -12,7 +12,7 @@ from app.identity.models import Scope
 TAG = "Customers"
 
 
-class BalanceOut(Out):
+class CustomerBalanceOut(Out):
     """What a customer has to his credit, in CNY: his next invoice uses it by itself."""
 
     customer_id: str
@@ -65,12 +65,12 @@ class BalanceEntryList(Listing[BalanceEntryOut]):
     "/customers/<customer_id>/balance",
     scope=Scope.CUSTOMER_READ,
     tag=TAG,
-    returns=BalanceOut,
+    returns=CustomerBalanceOut,
 )
-def get_customer_balance(call: Call, customer_id: int) -> BalanceOut:
+def get_customer_balance(call: Call, customer_id: int) -> CustomerBalanceOut:
     """Return what the customer has to his credit."""
     balance = balances.balance_of(call.session, customer_id)
-    return BalanceOut(show(Prefix.CUSTOMER, customer_id), Amount.of(balance))
+    return CustomerBalanceOut(show(Prefix.CUSTOMER, customer_id), Amount.of(balance))
 
 
 @API.route(

@@ -1,8 +1,9 @@
 """Invoices: what a period came to, line by line, and what is collected and settled for it."""
 
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Annotated, Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from app.api.operations import Call
@@ -19,14 +20,15 @@ from app.api.v1.base import (
     utc_or_none,
 )
 from app.api.v1.invoice_lines import InvoiceLineOut
-from app.billing import previews, queries, redemptions
+from app.billing import invoice_lists, previews, queries, redemptions
+from app.billing.invoice_lists import InvoiceFilter, InvoiceSort
 from app.billing.models import FxSnapshot, Invoice, InvoiceKind, InvoiceStatus
 from app.billing.previews import Preview
 from app.core.decimals import plain
 from app.core.errors import NotFound
 from app.core.ids import Prefix, read, show
 from app.core.language import Language
-from app.core.money import Money
+from app.core.money import Currency, Money
 from app.customers import queries as customers
 from app.documents import store
 from app.documents.models import DocumentKind
@@ -35,6 +37,9 @@ from app.identity.models import Scope
 from app.pricing.models import Coupon
 
 TAG = "Invoices"
+
+
+MinorUnits = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 
 
 class DocumentNotReady(NotFound):
@@ -46,11 +51,40 @@ class NothingUpcoming(NotFound):
 
 
 class InvoiceQuery(PageQuery, kw_only=True):
+    """Which invoices, and in which order.
+
+    `overdue` wants the open ones that should have been paid. `periodFrom` and `periodTo`, both
+    included, are days of which the period has some. `minAmount` and `maxAmount`, minor units of
+    CNY, are about `collection`, which no draft has.
+    """
+
     status: InvoiceStatus | None = None
+    overdue: bool = False
     kind: InvoiceKind | None = None
     customer_id: str | None = None
     contract_id: str | None = None
+    currency: Currency | None = None
+    period_from: date | None = None
+    period_to: date | None = None
+    min_amount: MinorUnits | None = None
+    max_amount: MinorUnits | None = None
     q: str = ""
+    sort: InvoiceSort = InvoiceSort.NEWEST
+
+    def wanted(self, now: datetime) -> InvoiceFilter:
+        return InvoiceFilter(
+            status=self.status,
+            overdue_at=now if self.overdue else None,
+            kind=self.kind,
+            customer_id=read(Prefix.CUSTOMER, self.customer_id) if self.customer_id else None,
+            contract_id=read(Prefix.CONTRACT, self.contract_id) if self.contract_id else None,
+            currency=self.currency,
+            from_day=self.period_from,
+            to_day=self.period_to,
+            least=self.min_amount,
+            most=self.max_amount,
+            q=self.q,
+        )
 
 
 class VoidIn(In):
@@ -206,7 +240,7 @@ class UpcomingOut(Out):
 
 
 class InvoiceList(Listing[InvoiceOut]):
-    """A page of invoices, newest first."""
+    """A page of invoices, newest first unless `sort` says otherwise."""
 
 
 @API.route(
@@ -219,16 +253,14 @@ class InvoiceList(Listing[InvoiceOut]):
     errors=(404,),
 )
 def list_invoices(call: Call, query: InvoiceQuery) -> Listing[InvoiceOut]:
-    """List invoices; `q` is a part of the number."""
-    page = queries.list_invoices(
-        call.session,
-        status=query.status,
-        kind=query.kind,
-        customer_id=read(Prefix.CUSTOMER, query.customer_id) if query.customer_id else None,
-        contract_id=read(Prefix.CONTRACT, query.contract_id) if query.contract_id else None,
-        q=query.q,
-        **query.page,
+    """List invoices; `q` is a part of the number.
+
+    A cursor goes on in the order it began in: send the same `sort` with it.
+    """
+    found = invoice_lists.list_invoices(
+        call.session, query.wanted(call.now), sort=query.sort, **query.page
     )
+    page = invoice_lists.load_page(call.session, found)
     return InvoiceList.of(page, InvoiceOut.of)
 
 

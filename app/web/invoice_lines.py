@@ -1,0 +1,148 @@
+"""The lines of an invoice as its page shows them, down to the events, and what they add up to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from flask import url_for
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+
+from app.billing import redemptions
+from app.billing.models import Invoice, InvoiceLine, LineKind
+from app.core.ids import Prefix, show
+from app.core.money import Money
+from app.documents.formats import decimal
+from app.pricing.filters import ANY
+from app.web import line_steps, ranges
+from app.web.line_steps import StepRow
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the invoice; `late_of` is the earlier period it is about.
+
+    `events_url` leads to the events behind it, and is empty where there are none.
+    """
+
+    metric: str
+    description: str
+    late_of: tuple[date, date] | None
+    unit: str
+    quantity: str
+    events: int
+    events_url: str
+    amount: Money
+    discount: Money
+    tax: Money
+    tax_name: str
+    is_priced: bool
+    tiers: Sequence[StepRow]
+
+
+@dataclass(frozen=True)
+class Sum:
+    """One row under the lines: what is added or taken off, and how much it is."""
+
+    label: str
+    amount: Money
+
+
+def rows_of(lines: Sequence[InvoiceLine], invoice: Invoice) -> list[Line]:
+    """Return the lines as rows."""
+    return [_row(line, invoice) for line in lines]
+
+
+def sums_of(session: Session, lines: Sequence[InvoiceLine], invoice: Invoice) -> list[Sum]:
+    """Return what leads from the lines to the total, when that is not the lines alone.
+
+    Inclusive tax is a part of the lines: the subtotal is without it.
+    """
+    if not invoice.discount and not any(line.tax_percent is not None for line in lines):
+        return []
+    gross = sum((line.amount_minor for line in lines), 0)
+    coupons = redemptions.list_of_invoice(session, invoice)
+    return [
+        Sum(_("Lines"), Money(gross, invoice.currency)),
+        *(Sum(_("Coupon %(name)s", name=coupon.name), -amount) for coupon, amount in coupons),
+        Sum(_("Subtotal"), invoice.subtotal),
+        *_taxes(lines, invoice),
+    ]
+
+
+def _taxes(lines: Sequence[InvoiceLine], invoice: Invoice) -> list[Sum]:
+    by_name: dict[str, int] = {}
+    for line in lines:
+        if line.tax_percent is not None:
+            name = tax_name(line)
+            by_name[name] = by_name.get(name, 0) + line.tax_minor
+    return [Sum(name, Money(minor, invoice.currency)) for name, minor in by_name.items()]
+
+
+def tax_name(line: InvoiceLine) -> str:
+    """Say which tax is on the line; nothing when none is."""
+    if line.tax_percent is None:
+        return ""
+    rate = f"{decimal(line.tax_percent)}%"
+    if line.tax_is_inclusive:
+        return str(_("Tax %(rate)s, included", rate=rate))
+    return str(_("Tax %(rate)s", rate=rate))
+
+
+def _row(line: InvoiceLine, invoice: Invoice) -> Line:
+    is_commitment = line.kind is LineKind.COMMITMENT
+    return Line(
+        metric=line.metric_code,
+        description=_("Minimum commitment") if is_commitment else line.description,
+        late_of=invoice.earlier_period(line),
+        unit=line.unit,
+        quantity="" if is_commitment else decimal(line.quantity),
+        events=line.events,
+        events_url=_events_url(line, invoice) if line.metric_code else "",
+        amount=Money(line.amount_minor, invoice.currency),
+        discount=Money(line.discount_minor, invoice.currency),
+        tax=Money(line.tax_minor, invoice.currency),
+        tax_name=tax_name(line),
+        is_priced=line.is_priced,
+        tiers=line_steps.steps_of(line, invoice.currency),
+    )
+
+
+def _events_url(line: InvoiceLine, invoice: Invoice) -> str:
+    dimension = _dimension(line, invoice)
+    return url_for(
+        "web.usage_events",
+        customer=show(Prefix.CUSTOMER, invoice.customer_id),
+        metric=line.metric_code,
+        range=ranges.days_key(line.period_from, line.period_to - timedelta(days=1)),
+        q="=".join(dimension) if dimension else None,
+    )
+
+
+def _dimension(line: InvoiceLine, invoice: Invoice) -> tuple[str, str] | None:
+    """Return what tells the events of the line apart, as far as one dimension does.
+
+    The explorer looks for one value of one dimension; a part of several shows a few too many.
+    """
+    for name, value in line.part.get("group", {}).items():
+        return name, value
+    matched = _match(line, invoice.rate_card or {}, currency=invoice.currency.value)
+    for name, values in matched.items():
+        if values != ANY and len(values) == 1:
+            return name, values[0]
+    return None
+
+
+def _match(line: InvoiceLine, content: Mapping[str, Any], *, currency: str) -> Mapping[str, Any]:
+    """Return what the filter of the line's price matches, by the invoice's copy of the prices."""
+    position = line.part.get("filter")
+    prices = content.get("currencies", {}).get(currency, [])
+    if position is None or not isinstance(prices, list):
+        return {}
+    filters: list[Any] = next(
+        (price.get("filters", []) for price in prices if price.get("metric") == line.metric_code),
+        [],
+    )
+    matched: Mapping[str, Any] = filters[position]["match"] if position < len(filters) else {}
+    return matched

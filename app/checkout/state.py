@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
-from app.billing import fapiao, fapiao_queries
+from app.billing import collection, fapiao, fapiao_queries
 from app.billing import queries as invoices
 from app.billing.fapiao_models import (
     FAPIAO,
@@ -16,7 +16,7 @@ from app.billing.fapiao_models import (
     FapiaoRequest,
     FapiaoStatus,
 )
-from app.billing.models import Invoice, InvoiceStatus, LineKind
+from app.billing.models import WAS_PAID, Invoice, InvoiceStatus, LineKind
 from app.channels.base import ChannelName
 from app.core import ids
 from app.core.ids import Prefix
@@ -134,14 +134,18 @@ def look(session: Session, invoice_id: int, channel: ChannelName | None, *, now:
     `now` is real: codes run out in real time. Raises NotFound.
     """
     invoice = invoices.get_invoice(session, invoice_id)
-    if invoice.status is InvoiceStatus.PAID:
+    if invoice.status in WAS_PAID:
         order = queries.find_paying(session, invoice.id)
     else:
         order = queries.find_newest(session, invoice.id, channel)
         if channel is None and not _is_waiting(order, now=now):
             order = None  # an attempt that ended is shown to him who made it
+    state = state_of(invoice, order, now=now)
+    merchant_now = now + clocks.get_merchant(session).clock_offset
+    if state in _TO_PAY and collection.is_outdated(invoice, now=merchant_now):
+        state = State.CLOSED  # its rates have expired: the merchant issues it anew
     return View(
-        state=state_of(invoice, order, now=now),
+        state=state,
         merchant=payee(session),
         invoice=_bill(session, invoice),
         order=order,
@@ -176,13 +180,17 @@ def card(found: FapiaoRequest | None, invoice: Invoice) -> FapiaoCard:
     )
 
 
+_TO_PAY = frozenset({State.OPEN, State.EXPIRED, State.DOWN})
+"""The states that ask the payer to pay."""
+
+
 def state_of(invoice: Invoice, order: PaymentOrder | None, *, now: datetime) -> State:
     """Decide what an invoice and the last attempt to pay it come to."""
     if invoice.status is InvoiceStatus.VOID:
         return State.CLOSED
     if not invoice.collection:
         return State.FREE
-    if invoice.status is InvoiceStatus.PAID:
+    if invoice.status in WAS_PAID:
         return State.PAID
     if order is None or order.status is PaymentStatus.CAPTURED:
         return State.OPEN  # what was captured paid nothing: another amount came

@@ -21,6 +21,7 @@ from werkzeug.serving import make_server
 from app.billing import collection
 from app.billing.models import Invoice
 from app.config import ROOT
+from app.core import clock
 from app.core.db import Transaction
 from tests.conftest import Databases
 from tests.payments.builders import issue
@@ -107,7 +108,7 @@ class Due:
 @pytest.fixture
 def due(transaction: Transaction) -> Due:
     with transaction() as session:
-        invoice = issue(session)
+        invoice = issue(session, finalized_at=clock.now())  # its rates hold: payers live now
         return Due(invoice, f"/pay/{collection.link_token(invoice)}")
 
 

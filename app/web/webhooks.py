@@ -134,6 +134,8 @@ def event_types() -> list[tuple[str, str]]:
     """Return the events to choose from, with what each of them says."""
     words = {
         EventType.INVOICE_CREATED: _("An invoice was issued and can be paid."),
+        EventType.INVOICE_WILL_BE_DUE: _("An open invoice will be due soon."),
+        EventType.INVOICE_OVERDUE: _("An invoice was not paid by the day it was due."),
         EventType.INVOICE_PAID: _("An invoice was paid in full; deliver what was bought."),
         EventType.INVOICE_VOIDED: _("An issued invoice was cancelled and can no longer be paid."),
         EventType.INVOICE_REFUNDED: _("Money of a paid invoice went back to the payer."),

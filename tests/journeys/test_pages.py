@@ -45,6 +45,7 @@ LISTS = (
     "/merchant/webhooks",
     "/merchant/mailbox",
     "/merchant/settings",
+    "/merchant/settings/reminders",
 )
 DETAIL = re.compile(r'href="(/merchant/(?:[a-z-]+/)+[a-z]+_[0-9a-z]{13})"')
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from app.billing import failures, queries, runs
+from app.billing import queries, runs
 from app.billing.models import InvoiceStatus
 from app.billing.run_models import InvoiceRun, RunTrigger
 from app.core.db import Transaction, begin, merchant_of
@@ -237,48 +237,6 @@ def test_one_contract_that_fails_does_not_stop_the_others(transaction: Transacti
     assert result.last_error is not None
     assert show(Prefix.CONTRACT, poisoned.contract.id) in result.last_error
     assert "LineTooLarge" in result.last_error
-
-
-def failed(transaction: Transaction) -> dict[str, tuple[str, int]]:
-    """Return what waits for another try: the reason, and how often it was tried."""
-    with transaction() as session:
-        return {
-            row.subject: (row.code, row.attempts) for row in failures.list_failures(session).rows
-        }
-
-
-def test_what_fails_is_noted_with_its_reason_until_it_succeeds(transaction: Transaction) -> None:
-    with transaction() as session:
-        use(session, sold(Make(session)), "1")
-    silent = partial(runs.run_due, transaction, SilentRates(), trigger=RunTrigger.SCHEDULE)
-
-    silent(now=NOON)
-    with transaction() as session:
-        subject = show(Prefix.INVOICE, all_invoices(session)[0].id)
-    assert failed(transaction) == {subject: ("fx_rate_missing", 1)}
-    silent(now=NOON + timedelta(minutes=5))
-    assert failed(transaction) == {subject: ("fx_rate_missing", 1)}
-    silent(now=NOON + timedelta(minutes=10))
-    assert failed(transaction) == {subject: ("fx_rate_missing", 2)}
-
-    run(transaction, now=NOON + timedelta(minutes=20))
-    assert failed(transaction) == {}
-
-
-def test_a_failure_is_tried_again_at_once_when_somebody_asks(transaction: Transaction) -> None:
-    with transaction() as session:
-        poisoned = sold(Make(session), {"model": "standard", "unit_price": "1000000"})
-        use(session, poisoned, "10000001")
-    run(transaction)
-    ((subject, (code, _)),) = failed(transaction).items()
-    assert (subject, code) == (show(Prefix.CONTRACT, poisoned.contract.id), "line_too_large")
-    assert run(transaction).failed == 0
-
-    with transaction() as session:
-        failures.retry(session, subject, now=NOON)
-
-    assert run(transaction).failed == 1
-    assert failed(transaction) == {subject: ("line_too_large", 2)}
 
 
 def test_a_run_says_how_far_it_is(

@@ -59,6 +59,8 @@ def blueprint() -> Blueprint:
 def show(token: str) -> str:
     """Show the invoice, and the code of the channel that was chosen."""
     visit = _visit(token, request.args.get("channel", ""))
+    if visit.channel is None:  # who chose a channel comes back to the same look
+        visits.note_view(visit.merchant_id, visit.invoice_id)
     view = _look(visit)
     with visits.speaking():
         return render_template(_TEMPLATE, **page_context(view, visit.token, visit.channel))

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from flask import abort, session
 from flask_babel import force_locale
 
-from app.billing import collection
+from app.billing import collection, viewing
+from app.core import clock
 from app.core.errors import NotFound
 from app.extensions import transaction
 from app.identity import clocks
 from app.identity.models import Mode
 
 CHINESE = "zh_Hans_CN"
+
+_MERCHANT = "merchant_id"
+"""Where the session of a signed-in browser says whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,14 @@ def prove(token: str) -> Link:
     except NotFound:
         abort(404)
     return Link(token, merchant_id, mode, invoice_id)
+
+
+def note_view(merchant_id: int, invoice_id: int) -> None:
+    """Count a look at the invoice; the merchant's own, in a browser signed in, is none."""
+    if session.get(_MERCHANT) == merchant_id:
+        return
+    with transaction(merchant_id) as database:
+        viewing.note_view(database, invoice_id, now=clock.now())
 
 
 def speaking() -> AbstractContextManager[None]:

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from app.billing import redemptions
 from app.billing.models import Invoice, InvoiceLine, LineKind
-from app.core.ids import Prefix, show
 from app.core.money import Money
 from app.documents.formats import decimal
 from app.pricing.filters import ANY
@@ -49,9 +48,9 @@ class Sum:
     amount: Money
 
 
-def rows_of(lines: Sequence[InvoiceLine], invoice: Invoice) -> list[Line]:
-    """Return the lines as rows."""
-    return [_row(line, invoice) for line in lines]
+def rows_of(lines: Sequence[InvoiceLine], invoice: Invoice, *, customer: str) -> list[Line]:
+    """Return the lines as rows; `customer` is his external id."""
+    return [_row(line, invoice, customer=customer) for line in lines]
 
 
 def sums_of(session: Session, lines: Sequence[InvoiceLine], invoice: Invoice) -> list[Sum]:
@@ -90,7 +89,7 @@ def tax_name(line: InvoiceLine) -> str:
     return str(_("Tax %(rate)s", rate=rate))
 
 
-def _row(line: InvoiceLine, invoice: Invoice) -> Line:
+def _row(line: InvoiceLine, invoice: Invoice, *, customer: str) -> Line:
     is_commitment = line.kind is LineKind.COMMITMENT
     return Line(
         metric=line.metric_code,
@@ -99,7 +98,7 @@ def _row(line: InvoiceLine, invoice: Invoice) -> Line:
         unit=line.unit,
         quantity="" if is_commitment else decimal(line.quantity),
         events=line.events,
-        events_url=_events_url(line, invoice) if line.metric_code else "",
+        events_url=_events_url(line, invoice, customer=customer) if line.metric_code else "",
         amount=Money(line.amount_minor, invoice.currency),
         discount=Money(line.discount_minor, invoice.currency),
         tax=Money(line.tax_minor, invoice.currency),
@@ -109,11 +108,11 @@ def _row(line: InvoiceLine, invoice: Invoice) -> Line:
     )
 
 
-def _events_url(line: InvoiceLine, invoice: Invoice) -> str:
+def _events_url(line: InvoiceLine, invoice: Invoice, *, customer: str) -> str:
     dimension = _dimension(line, invoice)
     return url_for(
         "web.usage_events",
-        customer=show(Prefix.CUSTOMER, invoice.customer_id),
+        customer=customer,
         metric=line.metric_code,
         range=ranges.days_key(line.period_from, line.period_to - timedelta(days=1)),
         q="=".join(dimension) if dimension else None,

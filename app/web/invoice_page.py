@@ -55,6 +55,7 @@ def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
     orders = payments.list_of_invoice(session, invoice.id)
     posted = ledger.list_transactions(session, invoice_id=invoice.id, limit=100).rows
     lines = queries.lines_of(session, invoice)
+    customer = customers.get_customer(session, invoice.customer_id)
     link = hosted_link(invoice) if invoice.number else ""
     actions = invoice_actions.context_of(session, invoice)
     notes: Sequence[CreditNote] = actions["credit_notes"]
@@ -66,11 +67,11 @@ def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
         "headline": headline(invoice),
         "next_step": _next_step(invoice),
         "last_day": invoice.period_to - timedelta(1),
-        "customer": customers.get_customer(session, invoice.customer_id),
+        "customer": customer,
         "customer_id": show(Prefix.CUSTOMER, invoice.customer_id),
         **_agreed(session, invoice),
         **actions,
-        "lines": invoice_lines.rows_of(lines, invoice),
+        "lines": invoice_lines.rows_of(lines, invoice, customer=customer.external_id),
         "sums": invoice_lines.sums_of(session, lines, invoice),
         "is_late": invoice.kind is InvoiceKind.LATE,
         "workings": workings(Figures.of(invoice, invoice.fx)) if invoice.fx else [],

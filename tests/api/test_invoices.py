@@ -96,6 +96,33 @@ def test_invoices_are_found_by_status_and_customer(caller: Caller, invoice: str)
     assert caller.get("/invoices", customerId="user_42").status_code == 404
 
 
+def test_invoices_are_found_and_sorted_as_on_their_page(caller: Caller, invoice: str) -> None:
+    def found(**query: object) -> list[str]:
+        return [one["id"] for one in caller.get("/invoices", **query).get_json()["data"]]
+
+    collected = caller.get(f"/invoices/{invoice}").get_json()["collection"]["amountMinor"]
+    assert found(currency="USD", minAmount=collected, maxAmount=collected) == [invoice]
+    assert found(minAmount=collected + 1) == []
+    assert found(periodFrom="2026-05-31", periodTo="2026-06-30") == [invoice]
+    assert found(periodFrom="2026-06-01") == []
+    assert found(overdue="true") == []
+    assert found(sort="due") == found(sort="amount") == [invoice]
+    assert caller.get("/invoices", sort="best").status_code == 422
+
+
+def test_a_cursor_goes_on_in_its_own_order_only(caller: Caller, invoice: str) -> None:
+    customer = caller.get(f"/invoices/{invoice}").get_json()["customerId"]
+    item = {"description": "Setup", "quantity": "1", "unitPrice": "100"}
+    caller.post("/invoices", {"customerId": customer, "currency": "CNY", "items": [item]})
+
+    first = caller.get("/invoices", sort="amount", limit=1).get_json()
+    rest = caller.get("/invoices", sort="amount", limit=1, cursor=first["nextCursor"])
+
+    assert [one["id"] for one in first["data"]] == [invoice]
+    assert len(rest.get_json()["data"]) == 1
+    assert caller.get("/invoices", cursor=first["nextCursor"]).status_code == 422
+
+
 def test_a_checkout_returns_what_the_qr_code_shows(caller: Caller, invoice: str) -> None:
     answer = caller.post(f"/invoices/{invoice}/checkout", {"channel": "wechat"})
 

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.billing import viewing
 from app.billing.models import InvoiceLine, InvoiceStatus, LineKind
 from app.billing.queries import get_invoice
 from app.core.db import Transaction, merchant_of
@@ -57,6 +58,20 @@ def test_the_code_is_drawn_without_styles(app: Flask, due: Due) -> None:
     assert '<svg viewBox="0 0 ' in payer.text
     assert "style=" not in payer.text
     assert "<style" not in payer.text
+
+
+def test_a_look_is_counted_and_the_choice_of_a_channel_is_none(
+    app: Flask, due: Due, transaction: Transaction
+) -> None:
+    payer = Payer(app, due.path)
+    payer.look()
+    payer.choose("wechat")
+    payer.look()
+
+    with transaction() as session:
+        view = viewing.find_view(session, due.invoice.id)
+    assert view is not None
+    assert view.views == 2
 
 
 def test_the_countdown_is_the_servers(app: Flask, due: Due) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from app.audit.recording import SYSTEM
-from app.billing import collection, credit_notes
+from app.billing import collection, credit_notes, resending
 from app.billing.credit_models import CreditReason
 from app.billing.models import Invoice
 from app.core.db import Transaction, begin
@@ -99,6 +99,39 @@ def test_an_issued_invoice_is_printed_in_both_languages_and_mailed_in_the_custom
         "LUM-2026-000001.pdf",
         chinese.storage_key,
     )
+
+
+def test_what_is_asked_for_again_is_mailed_again_once_to_the_address_of_now(
+    of_merchant: Transaction, merchant_id: int, invoice_id: int
+) -> None:
+    print_invoice(merchant_id, invoice_id)
+    with of_merchant() as session:
+        session.scalars(select(Customer)).one().email = "new@example.cn"
+        asked = resending.resend(session, invoice_id, actor=SYSTEM, now=NOON)
+        public_id = show(Prefix.INVOICE_RESEND, asked.id)
+
+    for _ in range(2):
+        jobs.mail_again(merchant_id=merchant_id, resend=public_id)
+
+    with of_merchant() as session:
+        first, again = session.scalars(select(Mail).order_by(Mail.id)).all()
+        assert len(kept(session)) == 2
+    assert (first.recipient, again.recipient) == ("caiwu@example.cn", "new@example.cn")
+    assert (again.subject, again.attachment_key) == (first.subject, first.attachment_key)
+
+
+def test_once_it_is_paid_the_receipt_is_mailed_again(
+    of_merchant: Transaction, merchant_id: int, invoice_id: int
+) -> None:
+    pay(of_merchant, invoice_id)
+    with of_merchant() as session:
+        asked = resending.resend(session, invoice_id, actor=SYSTEM, now=NOON)
+        public_id = show(Prefix.INVOICE_RESEND, asked.id)
+
+    jobs.mail_again(merchant_id=merchant_id, resend=public_id)
+
+    with of_merchant() as session:
+        assert session.scalars(select(Mail)).one().kind is MailKind.INVOICE_PAID
 
 
 def test_printed_again_nothing_changes_whatever_the_invoice_has_become(

@@ -17,9 +17,12 @@ from app.billing.models import Invoice
 from app.core import clock
 from app.core.errors import Invalid, NotFound, Refusal
 from app.core.ids import Prefix, read, show
+from app.core.language import Language
 from app.core.money import Money
 from app.customers import queries as customers
 from app.customers.models import Customer
+from app.documents import store
+from app.documents.models import Document, DocumentKind
 from app.extensions import bound, runtime, transaction
 from app.payments import closing
 from app.web import access, listing
@@ -27,6 +30,8 @@ from app.web.amounts import read_amount
 from app.web.forms import Form, blank, typed
 from app.web.page import page
 from app.web.public_ids import PUBLIC_IDS
+
+LANGUAGE_NAMES = {Language.ZH_HANS_CN: "中文", Language.EN: "English"}
 
 
 @dataclass(frozen=True)
@@ -68,16 +73,30 @@ def credit_note(credit_note_id: str) -> Response:
     with transaction(g.merchant_id) as session:
         note = credit_notes.get_credit_note(session, read(Prefix.CREDIT_NOTE, credit_note_id))
         (row,) = _rows(session, [note])
+        prints = [
+            (language, document)
+            for language in Language
+            if (document := _print_of(session, note, language))
+        ]
     return page(
         "credit_notes/show.html",
         nav="invoices",
         row=row,
+        prints=[
+            (LANGUAGE_NAMES[language], show(Prefix.DOCUMENT, document.id))
+            for language, document in prints
+        ],
         note=note,
         parts=[_part(line, note) for line in note.lines],
         reasons=reasons(),
         public_id=credit_note_id,
         **PUBLIC_IDS,
     )
+
+
+def _print_of(session: Session, note: CreditNote, language: Language) -> Document | None:
+    kind = DocumentKind.CREDIT_NOTE_PDF
+    return store.find_document(session, kind=kind, subject_id=note.id, language=language)
 
 
 def credit_invoice(invoice_id: str) -> Response:

@@ -1,10 +1,19 @@
 """The life of an invoice by program: written by hand, corrected, given up, issued anew."""
 
+from functools import partial
 from typing import Any
 
 import pytest
+from flask import Flask
+from sqlalchemy import Engine
 
+from app.core.db import begin
+from app.core.ids import Prefix, read
+from app.core.language import Language
+from app.documents import store
+from app.documents.models import DocumentKind
 from tests.api.caller import Caller
+from tests.make import NOON
 
 ITEM = {"description": "Setup", "quantity": "2", "unitPrice": "100000"}
 
@@ -85,6 +94,28 @@ def test_a_credit_note_is_previewed_and_given_once(caller: Caller, customer: str
     assert caller.get("/credit-notes", invoiceId=invoice_id).get_json()["data"] == [note]
     shown = caller.get(f"/invoices/{invoice_id}").get_json()
     assert (shown["credited"]["amountMinor"], shown["status"]) == (50_000, "open")
+
+
+def test_the_document_of_a_credit_note_is_served_once_it_is_printed(
+    caller: Caller, customer: str, app: Flask, engine: Engine, merchant_id: int
+) -> None:
+    note = credit(caller, issued(caller, customer)).get_json()["id"]
+    before = caller.get(f"/credit-notes/{note}/pdf")
+    assert (before.status_code, before.get_json()["code"]) == (404, "document_not_ready")
+
+    store.store_document(
+        partial(begin, engine, merchant_id),
+        app.extensions["buffmoney"].storage,
+        b"%PDF-1.7",
+        kind=DocumentKind.CREDIT_NOTE_PDF,
+        subject_id=read(Prefix.CREDIT_NOTE, note),
+        language=Language.ZH_HANS_CN,
+        now=NOON,
+    )
+
+    answer = caller.get(f"/credit-notes/{note}/pdf")
+    assert (answer.data, answer.mimetype) == (b"%PDF-1.7", "application/pdf")
+    assert caller.get(f"/credit-notes/{note}/pdf", language="en").status_code == 404
 
 
 def test_more_than_is_left_is_refused(caller: Caller, customer: str) -> None:

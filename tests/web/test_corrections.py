@@ -62,6 +62,7 @@ def test_a_credit_note_is_given_and_shown(engine: Engine, browser: Browser, invo
     shown = browser.text(answer.location)
     assert note.number in shown
     assert "Two &lt;days&gt;" in shown
+    assert "It is being printed." in shown
     assert note.number in browser.text("/merchant/credit-notes")
 
 

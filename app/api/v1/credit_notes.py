@@ -7,12 +7,17 @@ import msgspec
 
 from app.api.operations import Call
 from app.api.v1.base import API, Amount, In, Listing, Moment, Out, PageQuery, utc
+from app.api.v1.invoices import DocumentNotReady
 from app.billing import credit_notes, queries
 from app.billing.credit_amounts import Rest
 from app.billing.credit_models import CreditNote, CreditReason, Disposition
 from app.billing.credit_notes import Credit, CreditRequest
 from app.core.ids import Prefix, read, show
+from app.core.language import Language
 from app.core.money import Currency, Money
+from app.customers import queries as customers
+from app.documents import store
+from app.documents.models import DocumentKind
 from app.extensions import runtime
 from app.identity.models import Scope
 from app.payments import closing
@@ -52,6 +57,10 @@ class CreditNoteIn(In, kw_only=True):
         if self.lines is not None:
             lines = {line.position: line.amount_minor for line in self.lines}
         return CreditRequest(self.reason, self.note, lines, self.total_minor)
+
+
+class CreditNotePdfQuery(In, kw_only=True):
+    language: Language | None = None
 
 
 class CreditNoteQuery(PageQuery, kw_only=True):
@@ -230,3 +239,32 @@ def list_credit_notes(call: Call, query: CreditNoteQuery) -> Listing[CreditNoteO
 def get_credit_note(call: Call, credit_note_id: int) -> CreditNoteOut:
     """Return one credit note."""
     return CreditNoteOut.of(credit_notes.get_credit_note(call.session, credit_note_id))
+
+
+@API.route(
+    "GET",
+    "/credit-notes/<credit_note_id>/pdf",
+    scope=Scope.INVOICE_READ,
+    tag=TAG,
+    query=CreditNotePdfQuery,
+    returns=bytes,
+    media="application/pdf",
+    flow=True,
+)
+def get_credit_note_pdf(call: Call, credit_note_id: int, query: CreditNotePdfQuery) -> bytes:
+    """Return the document, in the customer's language if none is named.
+
+    Answers 404 `document_not_ready` until it is printed: seconds after the credit note is given.
+    """
+    with call.transaction() as session:
+        note = credit_notes.get_credit_note(session, credit_note_id)
+        language = query.language or Language(
+            customers.get_customer(session, note.customer_id).language
+        )
+        kind = DocumentKind.CREDIT_NOTE_PDF
+        document = store.find_document(
+            session, kind=kind, subject_id=credit_note_id, language=language
+        )
+    if document is None:
+        raise DocumentNotReady("it is not printed yet")
+    return store.read_document(runtime().storage, document)

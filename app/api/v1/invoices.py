@@ -94,7 +94,7 @@ class VoidIn(In):
 
 
 class PdfQuery(In, kw_only=True):
-    """Which document: the invoice as issued, or the receipt once it is paid."""
+    """Which document: the invoice as issued, the receipt once it is paid, or that it is void."""
 
     kind: DocumentKind = DocumentKind.INVOICE_PDF
     language: Language | None = None

@@ -11,7 +11,7 @@ from flask import request
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from app.billing.invoice_lists import OVERDUE, InvoiceFilter, InvoiceSort
+from app.billing.invoice_lists import MOST_COUNTED, OVERDUE, InvoiceFilter, InvoiceSort
 from app.billing.models import InvoiceKind, InvoiceStatus
 from app.core.decimals import InvalidDecimal
 from app.core.errors import Invalid
@@ -56,7 +56,7 @@ def is_filtered() -> bool:
     return any(request.args.get(name) for name in NAMES)
 
 
-def tabs(counted: Mapping[str, int]) -> list[tuple[str, str, int | None, bool]]:
+def tabs(counted: Mapping[str, int]) -> list[tuple[str, str, str | None, bool]]:
     """Return the statuses with how many stand in each; what nobody has yet is left out."""
     names: dict[str, str] = {
         InvoiceStatus.DRAFT: _("Draft"),
@@ -71,10 +71,14 @@ def tabs(counted: Mapping[str, int]) -> list[tuple[str, str, int | None, bool]]:
         InvoiceStatus.REFUNDED: _("Refunded"),
     }
     names |= {value: name for value, name in rare.items() if counted[value]}
-    everything = ("", _("All"), sum(counted[status] for status in InvoiceStatus))
-    return listing.tabs(
-        "status", [everything, *((value, name, counted[value]) for value, name in names.items())]
-    )
+    everything = shown(sum(counted[status] for status in InvoiceStatus))
+    each = [(value, name, shown(counted[value])) for value, name in names.items()]
+    return listing.tabs("status", [("", _("All"), everything), *each])
+
+
+def shown(count: int) -> str:
+    """Write a count, of many only that they are many."""
+    return f"{count:,}" if count <= MOST_COUNTED else f"{MOST_COUNTED:,}+"
 
 
 def fields() -> dict[str, Any]:

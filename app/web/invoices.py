@@ -251,6 +251,7 @@ def _index(
 ) -> Response:
     current = request.args.get("status", "")
     everything = sum(counted[each] for each in InvoiceStatus)
+    total = counted.get(current, everything)
     return page(
         "invoices/index.html",
         fragment="rows",
@@ -259,7 +260,8 @@ def _index(
         rows=found.rows,
         error=error,
         pager=listing.pager(found.next_cursor),
-        total=counted.get(current, everything),
+        total=total,
+        shown_total=invoice_filters.shown(total),
         has_any=everything > 0,
         tabs=invoice_filters.tabs(counted),
         is_filtered=invoice_filters.is_filtered(),

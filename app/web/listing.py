@@ -47,9 +47,12 @@ def address_of(endpoint: str) -> str:
     return url_for(endpoint, **filters)
 
 
+C = TypeVar("C", int | None, str | None)
+
+
 def tabs(
-    name: str, items: Iterable[tuple[str, str, int | None]], *, default: str = ""
-) -> list[tuple[str, str, int | None, bool]]:
+    name: str, items: Iterable[tuple[str, str, C]], *, default: str = ""
+) -> list[tuple[str, str, C, bool]]:
     """Return the tabs of the filter `name`, as `ui.tabs` takes them, from (value, label, count)."""
     current = request.args.get(name, "") or default
     return [

@@ -130,6 +130,14 @@ def test_every_status_is_counted_and_what_is_overdue(session: Session, make: Mak
     assert (counted["draft"], counted["open"], counted[OVERDUE]) == (1, 0, 0)
 
 
+def test_many_are_only_counted_as_many(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invoice_lists, "MOST_COUNTED", 2)
+    for _ in range(4):
+        issue(session)
+
+    assert invoice_lists.counts(session, InvoiceFilter(), now=NOON)["open"] == 3
+
+
 @pytest.mark.parametrize(
     ("sort", "cursor"),
     [

@@ -113,7 +113,7 @@ def test_the_payload_names_the_customer_as_the_merchant_does(
         "status": "open",
         "customerId": show(Prefix.CUSTOMER, customer.id),
         "customerExternalId": customer.external_id,
-        "contractId": show(Prefix.CONTRACT, invoice.contract_id),
+        "contractId": show(Prefix.CONTRACT, invoice.contract_id or 0),
         "periodFrom": "2026-05-01",
         "periodTo": "2026-06-01",
         "discount": {"amountMinor": 0, "currency": "USD"},

@@ -10,7 +10,8 @@ from app.audit.queries import list_entries
 from app.core.db import begin
 from app.core.ids import Prefix, show
 from app.web.access import Access
-from app.web.routes import ROUTES, Route
+from app.web.route import Route
+from app.web.routes import ROUTES
 from tests.make import Make
 from tests.web.conftest import Browser
 

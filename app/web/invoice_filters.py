@@ -57,7 +57,10 @@ def is_filtered() -> bool:
 
 
 def tabs(counted: Mapping[str, int]) -> list[tuple[str, str, str | None, bool]]:
-    """Return the statuses with how many stand in each; what nobody has yet is left out."""
+    """Return the statuses with how many stand in each, if that is known.
+
+    What hardly anybody has is left out until somebody does.
+    """
     names: dict[str, str] = {
         InvoiceStatus.DRAFT: _("Draft"),
         InvoiceStatus.OPEN: _("Open"),
@@ -70,9 +73,11 @@ def tabs(counted: Mapping[str, int]) -> list[tuple[str, str, str | None, bool]]:
         InvoiceStatus.PARTIALLY_REFUNDED: _("Partly refunded"),
         InvoiceStatus.REFUNDED: _("Refunded"),
     }
-    names |= {value: name for value, name in rare.items() if counted[value]}
-    everything = shown(sum(counted[status] for status in InvoiceStatus))
-    each = [(value, name, shown(counted[value])) for value, name in names.items()]
+    names |= {value: name for value, name in rare.items() if counted.get(value)}
+    everything = shown(sum(counted[status] for status in InvoiceStatus)) if counted else None
+    each = [
+        (value, name, shown(counted[value]) if counted else None) for value, name in names.items()
+    ]
     return listing.tabs("status", [("", _("All"), everything), *each])
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.billing import bulk, collection, invoice_lists, previews, queries, resending, runs
-from app.billing.invoice_lists import OVERDUE, ListedInvoice
+from app.billing.invoice_lists import ListedInvoice
 from app.billing.models import InvoiceStatus
 from app.billing.previews import Preview
 from app.billing.run_models import InvoiceRun, RunTrigger
@@ -34,7 +34,6 @@ from app.web.page import LANGUAGES, page
 from app.web.refusals import say
 
 _UPCOMING = 20
-_NOTHING = dict.fromkeys([*map(str, InvoiceStatus), OVERDUE], 0)
 _HEADER = (
     "number",
     "kind",
@@ -96,7 +95,7 @@ def invoices() -> Response:
             found = _find(session, wanted, listing.cursor())
             counted = invoice_lists.counts(session, wanted.filter, now=now())
     except Invalid as refusal:
-        return _index(Page([], None), _NOTHING, status=422, error=say(refusal))
+        return _index(Page([], None), {}, status=422, error=say(refusal))
     return _index(found, counted)
 
 
@@ -250,7 +249,7 @@ def _index(
     found: Page[Row], counted: Mapping[str, int], *, status: int = 200, error: str = ""
 ) -> Response:
     current = request.args.get("status", "")
-    everything = sum(counted[each] for each in InvoiceStatus)
+    everything = sum(counted.get(each, 0) for each in InvoiceStatus)
     total = counted.get(current, everything)
     return page(
         "invoices/index.html",
@@ -262,7 +261,6 @@ def _index(
         pager=listing.pager(found.next_cursor),
         total=total,
         shown_total=invoice_filters.shown(total),
-        has_any=everything > 0,
         tabs=invoice_filters.tabs(counted),
         is_filtered=invoice_filters.is_filtered(),
         csv_url=listing.csv_url(),

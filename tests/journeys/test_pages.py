@@ -31,6 +31,7 @@ LISTS = (
     "/merchant",
     "/merchant/attention",
     "/merchant/invoices",
+    "/merchant/invoices?currency=USD&from=2026-05-01&least=0.01&sort=amount",
     "/merchant/customers",
     "/merchant/contracts",
     "/merchant/products",
@@ -100,7 +101,8 @@ def regular(browser: Browser, product: Product) -> Iterator[Visitor]:
     details = {path: None for path in LISTS for path in _details(page, product, path)}
     checkout = opened["checkoutUrl"].removeprefix(product.url)
     prices = _pages_of_prices(developer)
-    yield Visitor(context.cookies(), (*LISTS, *details, *prices, checkout))
+    invoices = _pages_of_invoices(page, product, developer, customer_id=invoice["customerId"])
+    yield Visitor(context.cookies(), (*LISTS, *details, *prices, *invoices, checkout))
     context.close()
 
 
@@ -115,6 +117,21 @@ def _pages_of_prices(developer: Developer) -> tuple[str, ...]:
         f"/merchant/products/{card['productId']}/rate-cards/new",
         f"/merchant/replays/{replay['id']}",
     )
+
+
+def _pages_of_invoices(
+    page: Page, product: Product, developer: Developer, *, customer_id: str
+) -> tuple[str, ...]:
+    """Return the paths of a draft's preview, and of something done with many invoices."""
+    item = {"description": "Setup", "quantity": "1", "unitPrice": "200000"}
+    draft = developer.post("/invoices", customerId=customer_id, currency="CNY", items=[item])
+    page.goto(f"{product.url}/merchant/invoices")
+    page.check("[data-tick-all]")
+    page.select_option("#bulk [name=action]", "download")
+    page.click("#bulk [type=submit]")
+    page.wait_for_url("**/bulk/*")
+    page.wait_for_selector(".callout")  # it asks by itself until it is over
+    return (f"/merchant/invoices/{draft['id']}/preview", page.url.removeprefix(product.url))
 
 
 def _html(page: Page, product: Product, path: str) -> str:

@@ -117,7 +117,8 @@ class MetricDay(NamedTuple):
 def last_refresh(reader: Session) -> datetime | None:
     """Return when days were last added up, of whichever merchant; None before the first time."""
     newest = select(func.max(UsageRefresh.refreshed_to))
-    return reader.scalar(newest.execution_options(platform=True))
+    last = reader.scalar(newest.execution_options(platform=True))
+    return None if last == NEVER else last
 
 
 def touched_days(reader: Session, *, since: datetime) -> dict[int, set[MetricDay]]:

@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 
 from app.billing.credit_models import CreditNote, CreditReason, Disposition
 from app.billing.models import Invoice
+from app.core import clock
 from app.core.crypto import Keyring
 from app.core.ids import Prefix, show
 from app.ledger import queries as ledger
@@ -111,7 +112,7 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
     """Add a row of every kind that a path can name, and return the ids by the path's names."""
     make = Make(session)
     metrics.make_built_in(session, now=NOON)
-    invoice = issue(session)
+    invoice = issue(session, finalized_at=clock.now())  # its rates hold: it can be paid
     metric = make.metric(code="calls")
     product = make.product(code="chat_api")
     card = make.rate_card(product_id=product.id)

@@ -45,11 +45,9 @@ def test_every_status_is_counted(session: Session, make: Make) -> None:
     drafted(session, sold(make))
     billed(session, sold(make))
 
-    assert queries.counts_by_status(session) == {
+    assert queries.counts_by_status(session) == dict.fromkeys(InvoiceStatus, 0) | {
         InvoiceStatus.DRAFT: 1,
-        InvoiceStatus.OPEN: 0,
         InvoiceStatus.PAID: 1,
-        InvoiceStatus.VOID: 0,
     }
 
 

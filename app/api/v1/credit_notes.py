@@ -177,7 +177,7 @@ def _close_orders(call: Call, body: CreditNoteIn) -> None:
     body=CreditNoteIn,
     returns=CreditNoteOut,
     status=201,
-    errors=(503,),
+    errors=(404, 503),
     prepare=_close_orders,
     example=_EXAMPLE,
 )
@@ -201,6 +201,7 @@ def create_credit_note(call: Call, body: CreditNoteIn) -> CreditNoteOut:
     tag=TAG,
     body=CreditNoteIn,
     returns=CreditPreviewOut,
+    errors=(404,),
     example=_EXAMPLE,
 )
 def preview_credit_note(call: Call, body: CreditNoteIn) -> CreditPreviewOut:

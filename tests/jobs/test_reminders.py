@@ -60,7 +60,10 @@ def post(app: Flask) -> Iterator[Mailbox]:
 
 
 def received(post: Mailbox) -> list[EmailMessage]:
-    return [message_from_bytes(raw, policy=default) for raw in post.received]
+    """Return the mails about this merchant's invoices: the beat reminds everybody's customers."""
+    messages = [message_from_bytes(raw, policy=default) for raw in post.received]
+    ours = ("LUM-en", "LUM-zh_Hans_CN")
+    return [each for each in messages if any(number in str(each["Subject"]) for number in ours)]
 
 
 def test_reminders_arrive_in_the_language_of_each_customer(

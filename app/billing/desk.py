@@ -42,7 +42,7 @@ class Desk:
         self.session = session
         self._contracts = contracts
         self._invoices = invoices
-        self._customers_by_days: dict[Days, set[int]] = {}
+        self._expected: dict[Days, set[int]] = {}
         self._usage: dict[Days, dict[int, dict[int, list[SeriesUsage]]]] = {}
         self._terms: dict[tuple[int | None, Currency], Terms] = {}
         self._versions: dict[int, RateCardVersion] = {}
@@ -58,7 +58,7 @@ class Desk:
         """Say which usage will be asked for, so that what is of the same days is read at once."""
         for scope in scopes:
             days = scope.first_day, scope.end_day
-            self._customers_by_days.setdefault(days, set()).add(scope.customer_id)
+            self._expected.setdefault(days, set()).add(scope.customer_id)
 
     def scope_of(self, contract: Contract, invoice: Invoice) -> Scope:
         """Return what an invoice of usage is about; copies of one version are read once."""
@@ -76,12 +76,12 @@ class Desk:
 
     def usage_of(self, scope: Scope) -> UsageByMetric:
         """Return all the usage of a scope by metric, as the roll-ups have it."""
-        days = scope.first_day, scope.end_day
-        expected = self._customers_by_days.get(days, set())
-        if days not in self._usage or scope.customer_id not in expected:
-            self._usage[days] = self._read(days, expected | {scope.customer_id})
-            self._customers_by_days[days] = expected | {scope.customer_id}
-        return self._usage[days].get(scope.customer_id, {})
+        days, customer_id = (scope.first_day, scope.end_day), scope.customer_id
+        known = self._usage.setdefault(days, {})
+        if customer_id not in known:
+            expected = self._expected.pop(days, set())
+            known |= self._read(days, expected | {customer_id})
+        return known[customer_id]
 
     def customer_of(self, contract: Contract) -> Customer:
         """Return whose contract it is."""
@@ -135,9 +135,10 @@ class Desk:
     def _read(
         self, days: Days, customer_ids: Collection[int]
     ) -> dict[int, dict[int, list[SeriesUsage]]]:
+        """Return the usage of each of these customers, also of those who used nothing."""
         first_day, end_day = days
-        by_customer: dict[int, dict[int, list[SeriesUsage]]] = {}
+        by_customer: dict[int, dict[int, list[SeriesUsage]]] = {each: {} for each in customer_ids}
         found = series_usage(self.session, customer_ids, first_day=first_day, end_day=end_day)
         for (customer_id, metric_id), series in found.items():
-            by_customer.setdefault(customer_id, {})[metric_id] = series
+            by_customer[customer_id][metric_id] = series
         return by_customer

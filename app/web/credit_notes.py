@@ -28,10 +28,8 @@ from app.payments import closing
 from app.web import access, listing
 from app.web.amounts import read_amount
 from app.web.forms import Form, blank, typed
-from app.web.page import page
+from app.web.page import LANGUAGE_NAMES, page
 from app.web.public_ids import PUBLIC_IDS
-
-LANGUAGE_NAMES = {Language.ZH_HANS_CN: "中文", Language.EN: "English"}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from app.billing.credit_models import CreditNote
 from app.billing.models import INVOICE, Invoice, InvoiceEvent, InvoiceKind, InvoiceStatus
 from app.core import clock
 from app.core.ids import Prefix, show
-from app.core.language import Language
 from app.core.money import Money
 from app.customers import queries as customers
 from app.documents.formats import percent
@@ -31,6 +30,7 @@ from app.web.access import now
 from app.web.invoice_story import Facts, posted_at, story_of
 from app.web.invoice_workings import Figures, workings
 from app.web.ledger import groups_of
+from app.web.page import LANGUAGE_NAMES
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _prints(session: Session, invoice: Invoice, notes: Sequence[CreditNote]) -> 
     found: dict[str, list[tuple[str, str]]] = {}
     for document in mailings.list_documents(session, invoice, notes):
         name = " ".join(filter(None, [names[document.kind], numbers.get(document.subject_id)]))
-        language = "中文" if document.language is Language.ZH_HANS_CN else "English"
+        language = LANGUAGE_NAMES[document.language]
         found.setdefault(name, []).append((language, _print_url(document)))
     return [Print(name, files) for name, files in found.items()]
 

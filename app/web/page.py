@@ -9,10 +9,13 @@ from flask_babel import force_locale, get_locale, get_translations
 from flask_login import current_user
 from jinja2_fragments.flask import render_block
 
+from app.core.language import Language
 from app.extensions import babel
 from app.web import access, addresses, invoice_rows, moments
 
 LANGUAGES = {"en": "en", "zh": "zh_Hans_CN"}
+LANGUAGE_NAMES = {Language.ZH_HANS_CN: "中文", Language.EN: "English"}
+"""What each language calls itself, shortly."""
 
 _DRAWN = 1024
 """How many drawings of a widget are kept."""

@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -36,6 +35,7 @@ from app.embedded import (
     die_with_parent,
     group_of,
 )
+from app.embedded.ports import why_taken
 from app.roles import LOGINS, UnsafeDatabase, check_durable, check_login, ensure_roles
 
 CRASH_SECONDS = 3
@@ -170,13 +170,9 @@ class Supervisor:
         if self.with_demo:
             wanted["SIMULATOR_PORT, one below this one"] = self._receiver_port
         host = self.settings.host
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         for setting, port in wanted.items():
-            try:
-                socket.create_server((host, port), family=family).close()
-            except OSError as error:
-                reason = os.strerror(error.errno or 0).lower()
-                raise CanNotStart(f"{host}:{port}: {reason}; set another {setting}") from None
+            if reason := why_taken(host, port):
+                raise CanNotStart(f"{host}:{port}: {reason}; set another {setting}")
 
     def _start(self) -> None:
         self._start_services()
@@ -335,7 +331,6 @@ def end_leftovers(record: Path) -> None:
         return
     groups = json.loads(record.read_text())["groups"]
     deadline = time.monotonic() + STOP_SECONDS
-    # A killed process keeps its port until it is gone, which is not quite at once.
     while (left := _members(groups)) and time.monotonic() < deadline:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):

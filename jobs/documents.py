@@ -6,10 +6,18 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from app.billing import collection, credit_note_printing, credit_notes, printing, resending
+from app.billing import (
+    collection,
+    credit_note_printing,
+    credit_notes,
+    mailings,
+    printing,
+    reissue,
+    resending,
+)
 from app.billing import queries as invoices
 from app.billing.credit_models import CreditNote
-from app.billing.models import WAS_PAID, Invoice
+from app.billing.models import WAS_PAID, Invoice, InvoiceStatus
 from app.channels.base import ChannelName
 from app.core import clock
 from app.core.ids import Prefix, read, show
@@ -26,8 +34,8 @@ from app.documents.printing import render_credit_note, render_invoice
 from app.extensions import bound, runtime, transaction
 from app.identity import clocks
 from app.mail import rendering, sending
-from app.mail.messages import Content, Party, shown_name
-from app.mail.models import MailKind
+from app.mail.messages import Party, shown_name
+from app.mail.rendering import MailWords
 from app.mail.sending import StoredFile
 from app.payments import queries as payments
 from jobs.branding import mail_brand
@@ -48,16 +56,19 @@ Copy = Callable[[Session, Language], InvoicePrint | CreditNotePrint]
 
 
 def print_invoice(*, merchant_id: int, invoice: str) -> None:
-    """Print an issued invoice in both languages and queue the mail in the customer's."""
+    """Print an issued invoice in both languages and queue the mail in the customer's.
+
+    One that was voided before is printed, for it has its number, and mailed to nobody.
+    """
     invoice_id = read(Prefix.INVOICE, invoice)
     stored = _print_invoice(merchant_id, invoice_id, PrintForm.INVOICE)
     with transaction(merchant_id) as session:
-        row = invoices.get_invoice(session, invoice_id)
+        # Locked against being voided meanwhile: whoever gets the one gets the other.
+        row = collection.lock_invoice(session, invoice_id)
         customer = customers.get_customer(session, row.customer_id)
-        if not customer.email:
+        if not customer.email or row.status is InvoiceStatus.VOID:
             return
-        content = _word_invoice(session, row, customer)
-        _queue(session, content, MailKind.INVOICE_ISSUED, customer=customer, stored=stored)
+        _queue(session, _word_invoice(session, row, customer), customer, stored=stored)
 
 
 def print_receipt(*, merchant_id: int, invoice: str) -> None:
@@ -69,8 +80,7 @@ def print_receipt(*, merchant_id: int, invoice: str) -> None:
         customer = customers.get_customer(session, row.customer_id)
         if not customer.email:
             return
-        content = _word_receipt(session, row, customer)
-        _queue(session, content, MailKind.INVOICE_PAID, customer=customer, stored=stored)
+        _queue(session, _word_receipt(session, row, customer), customer, stored=stored)
 
 
 def mail_again(*, merchant_id: int, resend: str) -> None:
@@ -86,18 +96,24 @@ def mail_again(*, merchant_id: int, resend: str) -> None:
         customer = customers.get_customer(session, row.customer_id)
         if not customer.email or not resending.is_mailable(row):
             return
-        word, kind = (
-            (_word_receipt, MailKind.INVOICE_PAID)
-            if is_paid
-            else (_word_invoice, MailKind.INVOICE_ISSUED)
-        )
-        content = word(session, row, customer)
-        _queue(session, content, kind, customer=customer, stored=stored, reference=resend)
+        word = _word_receipt if is_paid else _word_invoice
+        words = word(session, row, customer)
+        _queue(session, words, customer, stored=stored, reference=resend)
 
 
 def print_void(*, merchant_id: int, invoice: str) -> None:
-    """Print, in both languages, that an invoice is void; nobody is mailed."""
-    _print_invoice(merchant_id, read(Prefix.INVOICE, invoice), PrintForm.VOID)
+    """Print, in both languages, that an invoice is void, and mail it to whom it was mailed last."""
+    invoice_id = read(Prefix.INVOICE, invoice)
+    stored = _print_invoice(merchant_id, invoice_id, PrintForm.VOID)
+    with transaction(merchant_id) as session:
+        row = invoices.get_invoice(session, invoice_id)
+        mails = mailings.list_mails(session, row, ())
+        if not mails:
+            return
+        reader = Party(mails[-1].recipient, mails[-1].recipient_name)
+        customer = customers.get_customer(session, row.customer_id)
+        words = _word_void(session, row, customer)
+        _queue(session, words, customer, stored=stored, reader=reader)
 
 
 def print_credit_note(*, merchant_id: int, credit_note: str) -> None:
@@ -114,8 +130,7 @@ def print_credit_note(*, merchant_id: int, credit_note: str) -> None:
         customer = customers.get_customer(session, note.customer_id)
         if not customer.email:
             return
-        content = _word_credit_note(session, note, customer)
-        _queue(session, content, MailKind.INVOICE_CREDITED, customer=customer, stored=stored)
+        _queue(session, _word_credit_note(session, note, customer), customer, stored=stored)
 
 
 def _print_invoice(
@@ -171,27 +186,26 @@ def _payment(session: Session, invoice_id: int, language: Language) -> PrintPaym
     return PrintPayment(_CHANNELS[language][order.channel], order.channel_txn_id, order.captured_at)
 
 
-def _word_invoice(session: Session, row: Invoice, customer: Customer) -> Content:
+def _word_invoice(session: Session, row: Invoice, customer: Customer) -> MailWords:
     merchant, language = clocks.get_merchant(session), Language(customer.language)
     due = row.collection - row.balance_used
-    mail = rendering.InvoiceIssued(
+    return rendering.InvoiceIssued(
         merchant_name=merchant.name,
         customer_name=customer.name,
         number=str(row.number),
         amount=formats.money(due, language),
         due_on=_day(row, row.due_at) if row.due_at and due else None,
         is_due=bool(due),
-        pay_url=_link(row),
+        link=_link(row),
         reference=show(Prefix.INVOICE, row.id),
         is_sandbox=merchant.is_sandbox,
     )
-    return rendering.render_invoice_issued(mail, language, mail_brand(session))
 
 
-def _word_receipt(session: Session, row: Invoice, customer: Customer) -> Content:
+def _word_receipt(session: Session, row: Invoice, customer: Customer) -> MailWords:
     merchant, language = clocks.get_merchant(session), Language(customer.language)
     payment = _payment(session, row.id, language)
-    mail = rendering.InvoicePaid(
+    return rendering.InvoicePaid(
         merchant_name=merchant.name,
         customer_name=customer.name,
         number=str(row.number),
@@ -199,17 +213,33 @@ def _word_receipt(session: Session, row: Invoice, customer: Customer) -> Content
         paid_on=_day(row, row.paid_at or row.created_at),
         channel=payment.channel if payment else "—",
         transaction=payment.transaction if payment else "—",
-        invoice_url=_link(row),
+        link=_link(row),
         reference=show(Prefix.INVOICE, row.id),
         is_sandbox=merchant.is_sandbox,
     )
-    return rendering.render_invoice_paid(mail, language, mail_brand(session))
 
 
-def _word_credit_note(session: Session, note: CreditNote, customer: Customer) -> Content:
+def _word_void(session: Session, row: Invoice, customer: Customer) -> MailWords:
+    merchant, language = clocks.get_merchant(session), Language(customer.language)
+    successor = reissue.find_successor(session, row)
+    return rendering.InvoiceVoided(
+        merchant_name=merchant.name,
+        customer_name=customer.name,
+        number=str(row.number),
+        amount=formats.money(row.collection, language),
+        voided_on=_day(row, row.voided_at or row.created_at),
+        reason=row.void_reason or "",
+        replaced_by=str(successor.number) if successor else "",
+        link=_link(row),
+        reference=show(Prefix.INVOICE, row.id),
+        is_sandbox=merchant.is_sandbox,
+    )
+
+
+def _word_credit_note(session: Session, note: CreditNote, customer: Customer) -> MailWords:
     merchant, language = clocks.get_merchant(session), Language(customer.language)
     row = invoices.get_invoice(session, note.invoice_id)
-    mail = rendering.InvoiceCredited(
+    return rendering.InvoiceCredited(
         merchant_name=merchant.name,
         customer_name=customer.name,
         number=note.number,
@@ -218,11 +248,10 @@ def _word_credit_note(session: Session, note: CreditNote, customer: Customer) ->
         to_balance=_money_or_nothing(note.to_balance, language),
         off_due=_money_or_nothing(note.amount - note.to_balance, language),
         issued_on=_day(row, note.created_at),
-        invoice_url=_link(row),
+        link=_link(row),
         reference=show(Prefix.CREDIT_NOTE, note.id),
         is_sandbox=merchant.is_sandbox,
     )
-    return rendering.render_invoice_credited(mail, language, mail_brand(session))
 
 
 def _money_or_nothing(amount: Money, language: Language) -> str:
@@ -239,21 +268,25 @@ def _link(row: Invoice) -> str:
 
 def _queue(
     session: Session,
-    content: Content,
-    kind: MailKind,
-    *,
+    words: MailWords,
     customer: Customer,
+    *,
     stored: dict[Language, StoredFile],
+    reader: Party | None = None,
     reference: str = "",
 ) -> None:
-    """Queue a mail: one per document, or per `reference` where one is given."""
-    file = stored[Language(customer.language)]
+    """Queue a mail to the customer, or to that reader, with the document in their language.
+
+    There is one per document, or per `reference` where one is given.
+    """
+    language = Language(customer.language)
+    file = stored[language]
     sending.queue_mail(
         session,
-        content,
-        kind=kind,
+        rendering.render(words, language, mail_brand(session)),
+        kind=words.kind,
         reference=reference or file.key,
-        recipient=Party(customer.email, shown_name(customer.name)),
+        recipient=reader or Party(customer.email, shown_name(customer.name)),
         now=clock.now(),
         attachment=file,
     )

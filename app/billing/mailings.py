@@ -1,4 +1,4 @@
-"""The mails that carried an invoice, its receipt or its credit notes."""
+"""The mails that carried an invoice, its receipt, its void notice or its credit notes."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,7 +12,12 @@ from app.core.ids import Prefix, show
 from app.documents.models import Document, DocumentKind
 from app.mail.models import Mail, MailKind
 
-_KINDS = (MailKind.INVOICE_ISSUED, MailKind.INVOICE_PAID, MailKind.INVOICE_CREDITED)
+_KINDS = (
+    MailKind.INVOICE_ISSUED,
+    MailKind.INVOICE_PAID,
+    MailKind.INVOICE_VOIDED,
+    MailKind.INVOICE_CREDITED,
+)
 
 
 def list_mails(

@@ -25,18 +25,18 @@ def word(
     merchant, language = clocks.get_merchant(session), Language(customer.language)
     zone = ZoneInfo(invoice.time_zone)
     due_on = local_date(invoice.due_at or now, zone)
-    mail = InvoiceReminder(
+    words = InvoiceReminder(
         merchant_name=merchant.name,
         customer_name=customer.name,
         number=str(invoice.number),
         amount=formats.money(invoice.due, language),
         due_on=due_on,
         days_overdue=(local_date(now, zone) - due_on).days,
-        pay_url=f"{base_url}/pay/{collection.link_token(invoice)}",
+        link=f"{base_url}/pay/{collection.link_token(invoice)}",
         reference=str(invoice.number),
         is_sandbox=merchant.is_sandbox,
     )
-    return rendering.render_invoice_reminder(mail, language, brand_of(session, base_url=base_url))
+    return rendering.render(words, language, brand_of(session, base_url=base_url))
 
 
 def brand_of(session: Session, *, base_url: str) -> MailBrand:

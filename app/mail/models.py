@@ -15,6 +15,7 @@ class MailKind(StrEnum):
     INVOICE_ISSUED = "invoice_issued"
     INVOICE_PAID = "invoice_paid"
     INVOICE_REMINDER = "invoice_reminder"
+    INVOICE_VOIDED = "invoice_voided"
     INVOICE_CREDITED = "invoice_credited"
     FAPIAO_ISSUED = "fapiao_issued"
     FAPIAO_REJECTED = "fapiao_rejected"

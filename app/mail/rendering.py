@@ -3,12 +3,14 @@
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+from typing import ClassVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from app.core.language import Language
 from app.mail.messages import Content, shown_name
+from app.mail.models import MailKind
 
 _LONGEST_VALUE = 500  # of one name or link, not of our own words
 
@@ -28,172 +30,142 @@ class MailBrand:
 UNBRANDED = MailBrand()
 
 
-@dataclass(frozen=True, slots=True)
-class InvoiceIssued:
-    """An invoice waits to be paid, or says that nothing `is_due`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailWords:
+    """What every mail says, its `kind` first. Amounts and days are as their reader writes them.
 
-    `amount` is the CNY amount as its reader writes it.
+    `number` is that of the document it is about, `link` one to us, http(s) and not endless.
     """
 
+    kind: ClassVar[MailKind]
+
     merchant_name: str
-    customer_name: str
     number: str
     amount: str
-    due_on: date | None
-    pay_url: str
+    link: str
     reference: str
-    is_due: bool = True
-    request_id: str = ""
     is_sandbox: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class InvoiceReminder:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceIssued(MailWords):
+    """An invoice waits to be paid, or says that nothing `is_due`."""
+
+    kind = MailKind.INVOICE_ISSUED
+
+    customer_name: str
+    due_on: date | None
+    is_due: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceReminder(MailWords):
     """An invoice still waits to be paid: `days_overdue` is below zero while it is not due yet."""
 
-    merchant_name: str
+    kind = MailKind.INVOICE_REMINDER
+
     customer_name: str
-    number: str
-    amount: str
     due_on: date
     days_overdue: int
-    pay_url: str
-    reference: str
-    request_id: str = ""
-    is_sandbox: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class InvoicePaid:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoicePaid(MailWords):
     """An invoice was paid, through `channel`, which calls the payment `transaction`."""
 
-    merchant_name: str
+    kind = MailKind.INVOICE_PAID
+
     customer_name: str
-    number: str
-    amount: str
     paid_on: date
     channel: str
     transaction: str
-    invoice_url: str
-    reference: str
-    request_id: str = ""
-    is_sandbox: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class InvoiceCredited:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceVoided(MailWords):
+    """An invoice that its reader has is void: its `amount` is owed no more.
+
+    `replaced_by` is the number of the invoice that was issued in its place, or empty.
+    """
+
+    kind = MailKind.INVOICE_VOIDED
+
+    customer_name: str
+    voided_on: date
+    reason: str
+    replaced_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceCredited(MailWords):
     """A credit note, `number`, took `amount` off an invoice.
 
     `to_balance` of it went to the customer's balance, `off_due` lowered what is due; either may
     be empty.
     """
 
-    merchant_name: str
+    kind = MailKind.INVOICE_CREDITED
+
     customer_name: str
-    number: str
     invoice_number: str
-    amount: str
     to_balance: str
     off_due: str
     issued_on: date
-    invoice_url: str
-    reference: str
-    request_id: str = ""
-    is_sandbox: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FapiaoMail:
-    """What became of the fapiao of invoice `number`, which `buyer` asked for: the name on it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FapiaoMail(MailWords):
+    """What became of the fapiao of invoice `number`, which `buyer` asked for: the name on it."""
 
-    `fapiao_number` and `day` are those of the fapiao, or of its red letter; `reason` says why it
-    was rejected or cancelled.
-    """
-
-    merchant_name: str
     buyer: str
-    number: str
-    amount: str
-    link: str
-    reference: str
-    fapiao_number: str = ""
-    day: date | None = None
-    reason: str = ""
-    request_id: str = ""
-    is_sandbox: bool = False
 
 
-def render_invoice_issued(
-    mail: InvoiceIssued, language: Language, brand: MailBrand = UNBRANDED
-) -> Content:
-    """Word the mail that brings an invoice. Raises UnsafeLink."""
-    _check_link(mail.pay_url)
-    return _render("invoice_issued", language, asdict(mail), brand=brand)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FapiaoIssued(FapiaoMail):
+    """The fapiao is there."""
+
+    kind = MailKind.FAPIAO_ISSUED
+
+    fapiao_number: str
+    day: date | None
 
 
-def render_invoice_reminder(
-    mail: InvoiceReminder, language: Language, brand: MailBrand = UNBRANDED
-) -> Content:
-    """Word the mail that reminds of an invoice before, on and after its day. Raises UnsafeLink."""
-    _check_link(mail.pay_url)
-    return _render("invoice_reminder", language, asdict(mail), brand=brand)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FapiaoRejected(FapiaoMail):
+    """There is none, for a reason that its buyer can mend."""
+
+    kind = MailKind.FAPIAO_REJECTED
+
+    reason: str
 
 
-def render_invoice_paid(
-    mail: InvoicePaid, language: Language, brand: MailBrand = UNBRANDED
-) -> Content:
-    """Word the mail that confirms a payment. Raises UnsafeLink."""
-    _check_link(mail.invoice_url)
-    return _render("invoice_paid", language, asdict(mail), brand=brand)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FapiaoRedLettered(FapiaoMail):
+    """A red letter, whose number and day these are, cancelled it."""
+
+    kind = MailKind.FAPIAO_RED_LETTERED
+
+    fapiao_number: str
+    day: date | None
+    reason: str
 
 
-def render_invoice_credited(
-    mail: InvoiceCredited, language: Language, brand: MailBrand = UNBRANDED
-) -> Content:
-    """Word the mail that brings a credit note. Raises UnsafeLink."""
-    _check_link(mail.invoice_url)
-    return _render("invoice_credited", language, asdict(mail), brand=brand)
+def render(words: MailWords, language: Language, brand: MailBrand = UNBRANDED) -> Content:
+    """Word a mail in text and HTML, from the templates of its kind. Raises UnsafeLink.
 
-
-def render_fapiao_issued(
-    mail: FapiaoMail, language: Language, brand: MailBrand = UNBRANDED
-) -> Content:
-    """Word the mail that brings a fapiao. Raises UnsafeLink."""
-    _check_link(mail.link)
-    return _render("fapiao_issued", language, asdict(mail), brand=brand)
-
-
-def render_fapiao_rejected(
-    mail: FapiaoMail, language: Language, brand: MailBrand = UNBRANDED
-) -> Content:
-    """Word the mail that says why there is no fapiao. Raises UnsafeLink."""
-    _check_link(mail.link)
-    return _render("fapiao_rejected", language, asdict(mail), brand=brand)
-
-
-def render_fapiao_red_lettered(
-    mail: FapiaoMail, language: Language, brand: MailBrand = UNBRANDED
-) -> Content:
-    """Word the mail that brings the red letter which cancels a fapiao. Raises UnsafeLink."""
-    _check_link(mail.link)
-    return _render("fapiao_red_lettered", language, asdict(mail), brand=brand)
-
-
-def _render(
-    name: str, language: Language, values: dict[str, object], *, brand: MailBrand
-) -> Content:
-    """Render both templates of a mail; the subject is the first line of the text.
-
-    Names stand in the subject no longer than a header bears, and in the mail as they are.
+    The subject is the first line of the text. Names stand in it no longer than a header bears,
+    and in the mail as they are.
     """
-    template = _ENVIRONMENT.get_template(f"{language}/{name}.txt")
-    text = template.render(values)
-    html = _ENVIRONMENT.get_template(f"{language}/{name}.html").render(values, brand=brand)
+    _check_link(words.link)
+    values = asdict(words)
+    name = f"{language}/{words.kind}"
+    template = _ENVIRONMENT.get_template(f"{name}.txt")
+    body = template.render(values).partition("\n")[2]
+    html = _ENVIRONMENT.get_template(f"{name}.html").render(values, brand=brand)
     short = {
         key: shown_name(value) if isinstance(value, str) else value for key, value in values.items()
     }
     subject = template.render(short).partition("\n")[0]
-    body = text.partition("\n")[2]
     return Content(subject.strip(), body.strip() + "\n", html)
 
 

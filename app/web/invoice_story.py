@@ -97,6 +97,7 @@ def _mailed(mail: Mail) -> Happening:
     what = {
         MailKind.INVOICE_ISSUED: _("Invoice mailed"),
         MailKind.INVOICE_PAID: _("Receipt mailed"),
+        MailKind.INVOICE_VOIDED: _("Void notice mailed"),
         MailKind.INVOICE_CREDITED: _("Credit note mailed"),
     }
     stands: dict[MailStatus, tuple[str, str]] = {

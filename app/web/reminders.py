@@ -136,7 +136,7 @@ def _show(form: Form | None = None, *, status: int = 200) -> Response:
             for days in ladder.steps
         ],
         previews=[
-            (name, rendering.render_invoice_reminder(_example(language, chosen), language, brand))
+            (name, rendering.render(_example(language, chosen), language, brand))
             for language, name in _LANGUAGES.items()
         ],
     )
@@ -187,7 +187,7 @@ def _example(language: Language, days: int) -> InvoiceReminder:
         amount=formats.money(_EXAMPLE, language),
         due_on=today - timedelta(days=days),
         days_overdue=days,
-        pay_url=f"{runtime().settings.base_url}/pay/…",
+        link=f"{runtime().settings.base_url}/pay/…",
         reference=number,
         is_sandbox=g.merchant.is_sandbox,
     )

@@ -141,8 +141,7 @@ def test_printed_again_nothing_changes_whatever_the_invoice_has_become(
     with of_merchant() as session:
         before = [(each.id, each.sha256) for each in kept(session)]
         branding.set_brand(session, Brand(footer="New"), actor=SYSTEM, now=NOON)
-        invoice = collection.lock_invoice(session, invoice_id)
-        collection.void(session, invoice, reason="Wrong", now=NOON)
+    void(of_merchant, invoice_id)
 
     print_invoice(merchant_id, invoice_id)
 
@@ -178,20 +177,42 @@ def test_the_receipt_is_a_document_and_a_mail_of_its_own(
     assert mail.attachment_name == "LUM-2026-000001-receipt.pdf"
 
 
-def test_a_void_invoice_has_a_document_that_says_so(
+def test_a_void_notice_is_printed_and_mailed_to_whom_the_invoice_was_mailed(
     of_merchant: Transaction, merchant_id: int, invoice_id: int
 ) -> None:
+    print_invoice(merchant_id, invoice_id)
+    void(of_merchant, invoice_id)
     with of_merchant() as session:
-        invoice = collection.lock_invoice(session, invoice_id)
-        collection.void(session, invoice, reason="Wrong company", now=NOON)
+        session.scalars(select(Customer)).one().email = "new@example.cn"
 
-    jobs.print_void(merchant_id=merchant_id, invoice=show(Prefix.INVOICE, invoice_id))
+    for _ in range(2):
+        jobs.print_void(merchant_id=merchant_id, invoice=show(Prefix.INVOICE, invoice_id))
 
     with of_merchant() as session:
-        english, _chinese = kept(session)
-        assert session.scalars(select(Mail)).all() == []
+        english, chinese = (each for each in kept(session) if each.kind is DocumentKind.VOID_PDF)
+        mail = session.scalars(select(Mail).where(Mail.kind == MailKind.INVOICE_VOIDED)).one()
     assert "Invoice voided" in words(english)
     assert "Wrong company" in words(english)
+    assert mail.recipient == "caiwu@example.cn"
+    assert mail.subject.endswith("账单 LUM-2026-000001 已作废：¥905.33")
+    assert "作废原因：Wrong company" in mail.text_body
+    assert (mail.attachment_name, mail.attachment_key) == (
+        "LUM-2026-000001-void.pdf",
+        chinese.storage_key,
+    )
+
+
+def test_whoever_never_had_an_invoice_is_not_told_that_it_is_void(
+    of_merchant: Transaction, merchant_id: int, invoice_id: int
+) -> None:
+    void(of_merchant, invoice_id)
+
+    jobs.print_void(merchant_id=merchant_id, invoice=show(Prefix.INVOICE, invoice_id))
+    print_invoice(merchant_id, invoice_id)
+
+    with of_merchant() as session:
+        assert len(kept(session)) == 4
+        assert session.scalars(select(Mail)).all() == []
 
 
 def test_a_credit_note_is_printed_and_mailed(
@@ -276,3 +297,9 @@ def pay(transaction: Transaction, invoice_id: int) -> None:
     with transaction() as session:
         invoice: Invoice = collection.lock_invoice(session, invoice_id)
         collection.mark_paid(session, invoice, now=NOON)
+
+
+def void(transaction: Transaction, invoice_id: int) -> None:
+    with transaction() as session:
+        invoice = collection.lock_invoice(session, invoice_id)
+        collection.void(session, invoice, reason="Wrong company", now=NOON)

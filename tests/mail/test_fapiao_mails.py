@@ -2,31 +2,41 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 
 from app.core.language import Language
-from app.mail import rendering
 from app.mail.messages import Attachment, Content, Envelope, Party, build_message
-from app.mail.rendering import FapiaoMail, UnsafeLink
+from app.mail.rendering import (
+    FapiaoIssued,
+    FapiaoMail,
+    FapiaoRedLettered,
+    FapiaoRejected,
+    UnsafeLink,
+    render,
+)
 
-MAIL = FapiaoMail(
-    merchant_name="Lumen AI",
-    buyer="上海智谱星图信息科技有限公司",
-    number="LUM-2026-000001",
-    amount="CN¥905.33",
-    link="https://pay.example.com/pay/abc",
-    reference="LUM-2026-000001",
-    fapiao_number="26312000000012345678",
-    day=date(2026, 6, 2),
-    reason="税号与抬头不符",
-    is_sandbox=True,
+SHARED: dict[str, Any] = {
+    "merchant_name": "Lumen AI",
+    "buyer": "上海智谱星图信息科技有限公司",
+    "number": "LUM-2026-000001",
+    "amount": "CN¥905.33",
+    "link": "https://pay.example.com/pay/abc",
+    "reference": "LUM-2026-000001",
+    "is_sandbox": True,
+}
+NUMBER, REASON = "26312000000012345678", "税号与抬头不符"
+ISSUED = FapiaoIssued(**SHARED, fapiao_number=NUMBER, day=date(2026, 6, 2))
+REJECTED = FapiaoRejected(**SHARED, reason=REASON)
+RED_LETTERED = FapiaoRedLettered(
+    **SHARED, fapiao_number=NUMBER, day=date(2026, 6, 2), reason=REASON
 )
 CHINESE, ENGLISH = Language.ZH_HANS_CN, Language.EN
 
 
 def test_an_issued_fapiao_is_announced_in_chinese() -> None:
-    mail = rendering.render_fapiao_issued(MAIL, CHINESE)
+    mail = render(ISSUED, CHINESE)
 
     assert (
         mail.subject
@@ -37,7 +47,7 @@ def test_an_issued_fapiao_is_announced_in_chinese() -> None:
 
 
 def test_an_issued_fapiao_is_announced_in_english() -> None:
-    mail = rendering.render_fapiao_issued(replace(MAIL, is_sandbox=False), ENGLISH)
+    mail = render(replace(ISSUED, is_sandbox=False), ENGLISH)
 
     assert mail.subject == ("Fapiao 26312000000012345678 for invoice LUM-2026-000001 from Lumen AI")
     assert "Buyer: 上海智谱星图信息科技有限公司\n" in mail.text
@@ -45,49 +55,45 @@ def test_an_issued_fapiao_is_announced_in_english() -> None:
 
 @pytest.mark.parametrize("language", Language)
 def test_a_rejection_says_why(language: Language) -> None:
-    mail = rendering.render_fapiao_rejected(MAIL, language)
+    mail = render(REJECTED, language)
 
-    assert MAIL.reason in mail.text
-    assert MAIL.reason in mail.html
-    assert MAIL.link in mail.html
+    assert REASON in mail.text
+    assert REASON in mail.html
+    assert REJECTED.link in mail.html
 
 
 @pytest.mark.parametrize("language", Language)
 def test_a_red_letter_names_its_number_and_reason(language: Language) -> None:
-    mail = rendering.render_fapiao_red_lettered(MAIL, language)
+    mail = render(RED_LETTERED, language)
 
-    assert MAIL.fapiao_number in mail.text
-    assert MAIL.reason in mail.text
+    assert NUMBER in mail.text
+    assert REASON in mail.text
 
 
-@pytest.mark.parametrize(
-    "render",
-    [
-        rendering.render_fapiao_issued,
-        rendering.render_fapiao_rejected,
-        rendering.render_fapiao_red_lettered,
-    ],
-)
+@pytest.mark.parametrize("words", [ISSUED, REJECTED, RED_LETTERED])
 @pytest.mark.parametrize("language", Language)
-def test_a_buyers_name_is_text_and_nothing_else(render: object, language: Language) -> None:
-    assert callable(render)
-    evil = replace(MAIL, buyer="<b>Bobby</b>\r\nBcc: all@example.cn", reason="<i>\u202eno</i>")
-    mail: Content = render(evil, language)
+def test_a_buyers_name_is_text_and_nothing_else(words: FapiaoMail, language: Language) -> None:
+    mail = render(replace(words, buyer="<b>Bobby</b>\r\nBcc: all@example.cn"), language)
 
     assert "<b>" not in mail.html
-    assert "<i>" not in mail.html
     assert "\nBcc:" not in mail.text
+
+
+@pytest.mark.parametrize("words", [REJECTED, RED_LETTERED])
+@pytest.mark.parametrize("language", Language)
+def test_a_reason_is_text_and_nothing_else(
+    words: FapiaoRejected | FapiaoRedLettered, language: Language
+) -> None:
+    mail = render(replace(words, reason="<i>\u202eno</i>"), language)
+
+    assert "<i>" not in mail.html
     assert "\u202e" not in mail.text
 
 
-def test_only_links_to_us_are_sent() -> None:
-    for render in (
-        rendering.render_fapiao_issued,
-        rendering.render_fapiao_rejected,
-        rendering.render_fapiao_red_lettered,
-    ):
-        with pytest.raises(UnsafeLink):
-            render(replace(MAIL, link="javascript:alert(1)"), CHINESE)
+@pytest.mark.parametrize("words", [ISSUED, REJECTED, RED_LETTERED])
+def test_only_links_to_us_are_sent(words: FapiaoMail) -> None:
+    with pytest.raises(UnsafeLink):
+        render(replace(words, link="javascript:alert(1)"), CHINESE)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ MAIL = InvoiceReminder(
     amount="CN¥905.33",
     due_on=date(2026, 6, 16),
     days_overdue=0,
-    pay_url="https://pay.example.com/pay/abc",
+    link="https://pay.example.com/pay/abc",
     reference="LUM-2026-000001",
 )
 CHINESE, ENGLISH = Language.ZH_HANS_CN, Language.EN
@@ -31,7 +31,7 @@ CHINESE, ENGLISH = Language.ZH_HANS_CN, Language.EN
     ],
 )
 def test_before_its_day_it_says_when_it_is_due(days: int, subject: str, sentence: str) -> None:
-    mail = rendering.render_invoice_reminder(replace(MAIL, days_overdue=days), ENGLISH)
+    mail = rendering.render(replace(MAIL, days_overdue=days), ENGLISH)
 
     assert mail.subject == f"Invoice LUM-2026-000001 from Lumen AI {subject}"
     assert f"上海智谱星图信息科技有限公司, {sentence}\n" in mail.text
@@ -40,7 +40,7 @@ def test_before_its_day_it_says_when_it_is_due(days: int, subject: str, sentence
 
 @pytest.mark.parametrize(("days", "overdue"), [(1, "1 day"), (14, "14 days")])
 def test_after_its_day_it_says_how_long_it_is_overdue(days: int, overdue: str) -> None:
-    mail = rendering.render_invoice_reminder(replace(MAIL, days_overdue=days), ENGLISH)
+    mail = rendering.render(replace(MAIL, days_overdue=days), ENGLISH)
 
     assert mail.subject == "Overdue: invoice LUM-2026-000001 from Lumen AI, CN¥905.33"
     assert f"Due: 2026-06-16\nOverdue: {overdue}\n" in mail.text
@@ -56,9 +56,7 @@ def test_after_its_day_it_says_how_long_it_is_overdue(days: int, overdue: str) -
     ],
 )
 def test_it_speaks_chinese(days: int, subject: str) -> None:
-    mail = rendering.render_invoice_reminder(
-        replace(MAIL, days_overdue=days, is_sandbox=True), CHINESE
-    )
+    mail = rendering.render(replace(MAIL, days_overdue=days, is_sandbox=True), CHINESE)
 
     assert mail.subject == f"[沙箱] Lumen AI 账单 LUM-2026-000001 {subject}"
     assert "应付金额\uff1aCN¥905.33\n" in mail.text
@@ -69,10 +67,10 @@ def test_it_speaks_chinese(days: int, subject: str) -> None:
 def test_it_brings_a_link_and_looks_like_the_merchant(language: Language) -> None:
     brand = MailBrand("https://pay.example.com/brand/m/abc.png", "#0f766e")
 
-    mail = rendering.render_invoice_reminder(MAIL, language, brand)
+    mail = rendering.render(MAIL, language, brand)
 
-    assert f"\n{MAIL.pay_url}\n" in mail.text
-    assert f'href="{MAIL.pay_url}"' in mail.html
+    assert f"\n{MAIL.link}\n" in mail.text
+    assert f'href="{MAIL.link}"' in mail.html
     assert "background:#0f766e" in mail.html
     assert brand.logo_url in mail.html
 
@@ -82,7 +80,7 @@ def test_it_brings_a_link_and_looks_like_the_merchant(language: Language) -> Non
 def test_a_customers_name_is_text_and_nothing_else(language: Language, days: int) -> None:
     name = "<b>Bobby</b>\r\nBcc: all@example.cn \u202egnp"
 
-    mail = rendering.render_invoice_reminder(
+    mail = rendering.render(
         replace(MAIL, customer_name=name * 20, merchant_name=name * 20, days_overdue=days), language
     )
 
@@ -94,4 +92,4 @@ def test_a_customers_name_is_text_and_nothing_else(language: Language, days: int
 
 def test_only_links_to_us_are_sent() -> None:
     with pytest.raises(UnsafeLink):
-        rendering.render_invoice_reminder(replace(MAIL, pay_url="javascript:alert(1)"), CHINESE)
+        rendering.render(replace(MAIL, link="javascript:alert(1)"), CHINESE)

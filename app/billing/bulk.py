@@ -6,9 +6,9 @@ where it was, and nothing is done twice.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from app.audit.recording import Actor
@@ -21,10 +21,15 @@ from app.core.ids import Prefix
 from app.core.language import Language
 from app.documents import store
 from app.documents.models import Document, DocumentKind
+from app.documents.storage import Storage
 
 MAX_INVOICES = 500
 
+FILE_KEPT = timedelta(days=7)
+"""How long the file of a download can be fetched: its documents are there for good."""
+
 _CHUNK = 50
+_MOST_FILES = 100
 
 Act = Callable[[Session, int], None]
 """Does the action with one invoice, by its id, in a transaction of the caller's."""
@@ -176,6 +181,38 @@ def finish(session: Session, bulk_id: int, *, storage_key: str | None, now: date
     bulk = db.get_locked(session, InvoiceBulk, bulk_id, noun="bulk action")
     bulk.ended_at = bulk.ended_at or now
     bulk.storage_key = bulk.storage_key or storage_key
+
+
+def file_until(bulk: InvoiceBulk) -> datetime | None:
+    """Return until when the file of a download is kept, or was; None while there was none."""
+    is_download = bulk.action is BulkAction.DOWNLOAD
+    return bulk.ended_at + FILE_KEPT if is_download and bulk.ended_at else None
+
+
+def merchants_with_old_files(reader: Session, *, now: datetime) -> list[int]:
+    """Return whose downloads have served: asked by the login that reads all merchants."""
+    old = select(InvoiceBulk.merchant_id).where(*_has_old_file(now)).distinct()
+    return list(reader.scalars(old.execution_options(platform=True)))
+
+
+def throw_files_away(transaction: Transaction, storage: Storage, *, now: datetime) -> int:
+    """Delete a hundred of the files that have served, the oldest first, and return how many.
+
+    The file goes before its key: where this stops in between, the next time goes on. Raises
+    StorageUnavailable.
+    """
+    with transaction() as session:
+        statement = select(InvoiceBulk).where(*_has_old_file(now))
+        old = session.scalars(statement.order_by(InvoiceBulk.ended_at).limit(_MOST_FILES)).all()
+    for bulk in old:
+        storage.delete(str(bulk.storage_key))
+        with transaction() as session:
+            db.get_locked(session, InvoiceBulk, bulk.id, noun="bulk action").storage_key = None
+    return len(old)
+
+
+def _has_old_file(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return InvoiceBulk.storage_key.is_not(None), InvoiceBulk.ended_at <= now - FILE_KEPT
 
 
 def _left(transaction: Transaction, bulk_id: int) -> Iterator[int]:

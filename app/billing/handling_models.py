@@ -67,7 +67,7 @@ class BulkOutcome(StrEnum):
 class InvoiceBulk(Tenant, Base):
     """One action on many invoices, done by a job, each invoice by itself.
 
-    `language` is that of the downloaded documents; `storage_key` is their ZIP, once there is one.
+    `language` is that of the downloaded documents; `storage_key` is their ZIP, while there is one.
     Its times are real ones.
     """
 
@@ -76,6 +76,12 @@ class InvoiceBulk(Tenant, Base):
         one_of("action", BulkAction),
         one_of("language", Language),
         CheckConstraint("total > 0", name="total"),
+        Index(
+            "ix_invoice_bulks_files",
+            "merchant_id",
+            "ended_at",
+            postgresql_where=text("storage_key IS NOT NULL"),
+        ),
         {"info": {"scale": "tenant"}},
     )
 

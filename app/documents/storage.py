@@ -16,7 +16,7 @@ class AlreadyStored(Conflict):
 
 
 class StorageUnavailable(Unavailable):
-    """The disk is full, or the bucket does not answer: nothing was written."""
+    """The disk is full, or the bucket does not answer: nothing was changed."""
 
     code = "storage_unavailable"
 
@@ -56,8 +56,22 @@ class Storage:
             raise StorageUnavailable("nothing can be stored now; try again later") from error
 
     def read(self, key: str) -> bytes:
-        """Return what was written under `key`. Raises NotFound."""
+        """Return what was written under `key`. Raises NotFound and StorageUnavailable."""
         try:
             return bytes(obstore.get(self.store, key).bytes())
         except FileNotFoundError as error:
             raise NotFound(f"nothing is stored as {key}") from error
+        except GenericError as error:
+            raise StorageUnavailable("the storage does not answer; try again later") from error
+
+    def delete(self, key: str) -> None:
+        """Throw away what lies under `key`, if it still does. Raises StorageUnavailable.
+
+        For what serves a while, such as a download: what was issued is kept.
+        """
+        try:
+            obstore.delete(self.store, key)
+        except FileNotFoundError:
+            return
+        except GenericError as error:
+            raise StorageUnavailable("nothing can be deleted now; try again later") from error

@@ -35,7 +35,7 @@ def store_document(
     """Store a PDF and return the subject's document, which may be an earlier one.
 
     The file is written before its row: a row always has its file. When two workers print the
-    same subject, the first row stays and the file of the other is one that nobody names.
+    same subject, the first row stays and the other's file is deleted. Raises StorageUnavailable.
     """
     with transaction() as session:
         merchant_id = merchant_of(session)
@@ -60,13 +60,16 @@ def store_document(
     }
     with transaction() as session:
         session.execute(insert(Document).values(row).on_conflict_do_nothing(index_elements=SUBJECT))
-        return session.scalars(
+        kept = session.scalars(
             select(Document).where(
                 Document.kind == kind,
                 Document.subject_id == subject_id,
                 Document.language == language,
             )
         ).one()
+    if kept.id != document_id:
+        storage.delete(key)
+    return kept
 
 
 def find_document(

@@ -73,6 +73,7 @@ def invoice_bulk(bulk_id: str) -> Response:
         progress=progress,
         said=_said(found, progress),
         rows=rows,
+        file_until=room.file_until(found) if progress.done else None,
     )
 
 

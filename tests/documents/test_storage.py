@@ -1,5 +1,6 @@
 """What was stored is there, whole, and is never written over."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,33 @@ def test_what_can_not_be_written_is_refused_and_leaves_nothing(tmp_path: Path) -
         storage.put_once("merchant/a.pdf", b"x")
 
     assert [path.name for path in tmp_path.rglob("*")] == ["merchant"]
+
+
+def test_a_file_that_is_cut_short_is_not_left_behind(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (4_096, hard)
+    )  # a write ends early, as on a full disk
+    try:
+        with pytest.raises(StorageUnavailable):
+            storage.put_once("a.pdf", b"x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert list(tmp_path.iterdir()) == []
+    storage.put_once("a.pdf", b"x" * 100_000)
+    assert len(storage.read("a.pdf")) == 100_000
+
+
+def test_what_is_deleted_is_gone_and_deleting_it_again_is_nothing(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path))
+    storage.put_once("merchant/a.zip", b"a")
+    storage.put_once("merchant/b.zip", b"b")
+
+    for _ in range(2):
+        storage.delete("merchant/a.zip")
+
+    with pytest.raises(NotFound):
+        storage.read("merchant/a.zip")
+    assert storage.read("merchant/b.zip") == b"b"

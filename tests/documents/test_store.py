@@ -93,8 +93,8 @@ def test_each_language_has_a_document_of_its_own(
     assert read_document(storage, chinese) == b"chinese"
 
 
-def test_of_two_workers_with_one_print_one_row_stays(
-    transaction: Transaction, storage: Storage
+def test_of_two_workers_with_one_print_one_row_and_one_file_stay(
+    transaction: Transaction, storage: Storage, tmp_path: Path
 ) -> None:
     others: list[Document] = []
     slow = SlowStorage(storage, lambda: others.append(store(transaction, storage, b"theirs")))
@@ -103,6 +103,7 @@ def test_of_two_workers_with_one_print_one_row_stays(
 
     assert ours.id == others[0].id
     assert read_document(storage, ours) == b"theirs"
+    assert [each.read_bytes() for each in tmp_path.rglob("*.pdf")] == [b"theirs"]
 
 
 def test_a_damaged_file_is_handed_to_nobody(

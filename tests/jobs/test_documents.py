@@ -2,7 +2,6 @@
 
 # ruff: noqa: RUF001  # Chinese punctuation is full-width
 
-import errno
 from collections.abc import Sequence
 from functools import partial
 
@@ -19,7 +18,7 @@ from app.core.db import Transaction, begin
 from app.core.ids import Prefix, show
 from app.customers.models import Customer
 from app.documents.models import Document, DocumentKind
-from app.documents.storage import Storage
+from app.documents.storage import StorageUnavailable
 from app.documents.store import read_document
 from app.extensions import runtime
 from app.identity import branding
@@ -27,24 +26,11 @@ from app.identity.branding import Brand
 from app.mail.models import Mail, MailKind
 from jobs import documents as jobs
 from tests.billing.make import billed, sold, use
+from tests.documents.disks import FullDisk
 from tests.documents.reading import picture, read
 from tests.make import NOON, Make
 
 pytestmark = pytest.mark.usefixtures("app")
-
-
-class FullDisk(Storage):
-    """A folder on a disk that has room for so many files more."""
-
-    def __init__(self, storage: Storage, *, room: int) -> None:
-        super().__init__(storage.store)
-        self.room = room
-
-    def put_once(self, key: str, content: bytes) -> None:
-        if self.room == 0:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        self.room -= 1
-        super().put_once(key, content)
 
 
 @pytest.fixture
@@ -276,7 +262,7 @@ def test_a_full_disk_leaves_nothing_half_done_and_the_job_goes_on_where_it_stopp
     storage = runtime().storage
     vars(runtime())["storage"] = FullDisk(storage, room=room)
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StorageUnavailable):
         print_invoice(merchant_id, invoice_id)
 
     with of_merchant() as session:

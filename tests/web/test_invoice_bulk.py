@@ -109,10 +109,15 @@ def test_documents_come_in_one_file(
     page, answer = browser.text(path), browser.get(f"{path}/zip")
 
     assert "The PDF is not printed yet." in page
+    assert "The file is kept until" in page
     with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
         (name,) = archive.namelist()
         assert name.endswith("-en.pdf")
         assert archive.read(name) == b"%PDF-1.7 of Acme"
+    with begin(engine, browser.merchant_id) as session:
+        session.scalars(select(InvoiceBulk)).one().storage_key = None  # a week later
+    assert "The file was kept until" in browser.text(path)
+    assert browser.get(f"{path}/zip").status_code == 404
 
 
 def test_without_a_document_there_is_no_file(

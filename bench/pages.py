@@ -103,6 +103,9 @@ def _pages(stock: Stock) -> dict[str, str]:
         "invoices": invoices,
         "invoices, half-way down": f"{invoices}cursor={stock.deep_invoice()}",
         "open invoices": f"{invoices}status=open",
+        "invoices, due first": f"{invoices}sort=due",
+        "invoices, largest first": f"{invoices}sort=amount",
+        "an invoice by its number": f"{invoices}q=000123",
     }
 
 

@@ -227,6 +227,7 @@ class Stock:
         self, contract: Mapping[str, Any], number: int, *, version: RateCardVersion, day: date
     ) -> dict[str, Any]:
         start_at = datetime.combine(day, time(), UTC)
+        collected = 90_533 + number % 1_000
         return (
             self._known
             | _OPEN
@@ -245,7 +246,9 @@ class Stock:
                 "fx_published_at": self._now,
                 "finalize_at": self._now,
                 "finalized_at": self._now,
-                "due_at": self._now + timedelta(days=30),
+                "due_at": self._now + timedelta(days=30, minutes=number % 1_000),
+                "collection_minor": collected,
+                "due_minor": collected,
             }
         )
 

@@ -192,3 +192,13 @@ class FapiaoFile(Tenant, Base):
     size_bytes: Mapped[int]
     storage_key: Mapped[str]
     uploaded_at: Mapped[datetime]
+
+
+class FapiaoSettings(Tenant, Base):
+    """How a merchant's fapiao name what was sold; at most one row each, else the default holds."""
+
+    __tablename__ = "fapiao_settings"
+
+    item: Mapped[str]
+    tax_code: Mapped[str]
+    updated_at: Mapped[datetime]

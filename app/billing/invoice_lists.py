@@ -3,6 +3,7 @@
 Read as columns and by plain SQL: what a list shows is fifty rows, each time somebody looks.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -42,7 +43,7 @@ class InvoiceFilter:
 
     `from_day` and `to_day`, both included, are days of which the period has some. `least` and
     `most`, in minor units of CNY, are about what is collected: no draft has that. `overdue_at`
-    wants the open ones that should have been paid by then. `q` is a part of the number.
+    wants the open ones that should have been paid by then. `q` is how the number begins or ends.
     """
 
     status: InvoiceStatus | None = None
@@ -105,6 +106,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _UNDATED = -1
 """Stands in a cursor for the day of an invoice that has none."""
+
+_PART_OF_NUMBER = re.compile(r"[A-Z0-9-]+", re.ASCII)
+"""What a number consists of: nothing of it ends a text in SQL, and all of it comes before ~."""
 
 _COLUMNS = ", ".join(ListedInvoice._fields)
 _ORDERS = {
@@ -226,9 +230,9 @@ def _conditions(wanted: InvoiceFilter) -> list[str]:
         "collection_minor >= %(least)s": wanted.least is not None,
         "collection_minor <= %(most)s": wanted.most is not None,
         "status <> 'draft'": wanted.least is not None or wanted.most is not None,
-        "number ILIKE %(number)s": bool(wanted.q),
     }
-    return [text for text, holds in conditions.items() if holds]
+    found = [text for text, holds in conditions.items() if holds]
+    return [*found, _begins_or_ends_with(wanted.q)] if wanted.q else found
 
 
 def _parameters(session: Work, wanted: InvoiceFilter) -> dict[str, Any]:
@@ -243,18 +247,23 @@ def _parameters(session: Work, wanted: InvoiceFilter) -> dict[str, Any]:
         "to_day": wanted.to_day,
         "least": wanted.least,
         "most": wanted.most,
-        "number": _containing(wanted.q),
     }
 
 
-def _containing(q: str) -> str:
-    """Return the pattern of what has `q` in it, letter by letter. Raises InvalidText."""
-    if not q:
-        return ""
-    text = clean_name(q, path="q")
-    for special in ("\\", "%", "_"):
-        text = text.replace(special, f"\\{special}")
-    return f"%{text}%"
+def _begins_or_ends_with(q: str) -> str:
+    """Return the condition that a number begins or ends with `q`, in any case. Raises InvalidText.
+
+    Two ranges of an index each, not LIKE: under Row-Level Security that reads every number. Written
+    out, not parameters: how many there are decides whether the index or the order helps more.
+    """
+    begin = clean_name(q, path="q").strip().upper()
+    if not _PART_OF_NUMBER.fullmatch(begin):
+        return "false"
+    end = begin[::-1]
+    return (
+        f"(number >= '{begin}' AND number < '{begin}~'"
+        f" OR number_reversed >= '{end}' AND number_reversed < '{end}~')"
+    )
 
 
 def _cursor_of(sort: InvoiceSort, row: ListedInvoice) -> str:

@@ -8,10 +8,12 @@ from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
+    Computed,
     ForeignKeyConstraint,
     Index,
     Numeric,
     SmallInteger,
+    Text,
     UniqueConstraint,
     text,
 )
@@ -181,6 +183,12 @@ class Invoice(Tenant, Base):
         one_of("kind", InvoiceKind),
         Index("ix_invoices_customer_id", "merchant_id", "customer_id", "id"),
         Index("ix_invoices_status", "merchant_id", "status", "id"),
+        Index(
+            "ix_invoices_number_reversed",
+            "merchant_id",
+            "number_reversed",
+            postgresql_where=text("number_reversed IS NOT NULL"),
+        ),
         Index("ix_invoices_by_due", "merchant_id", "due_at", "id"),
         Index("ix_invoices_by_amount", "merchant_id", "collection_minor", "id"),
         Index(
@@ -207,7 +215,10 @@ class Invoice(Tenant, Base):
     id: Mapped[int] = mapped_column(primary_key=True, default=new_id)
     kind: Mapped[InvoiceKind]
     status: Mapped[InvoiceStatus]
-    number: Mapped[str | None]
+    number: Mapped[str | None] = mapped_column(Text(collation="C"))
+    number_reversed: Mapped[str | None] = mapped_column(  # what a number ends with is found by it
+        Text(collation="C"), Computed("reverse(number)", persisted=True), deferred=True
+    )
     customer_id: Mapped[int]
     contract_id: Mapped[int | None]
     period_start_at: Mapped[datetime]

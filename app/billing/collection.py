@@ -1,7 +1,7 @@
 """From issued to paid or void: the moves of an invoice, and whom each of them is told to."""
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.billing import balances, fapiao, queries, redemptions
 from app.billing.models import INVOICE, Invoice, InvoiceEvent, InvoiceLine, InvoiceStatus
+from app.billing.storing import LineRow
 from app.core import db, ids, outbox
 from app.core.decimals import plain
 from app.core.errors import Conflict, NotFound
@@ -55,18 +56,21 @@ def is_outdated(invoice: Invoice, *, now: datetime) -> bool:
 
 
 def announce(
-    session: Session, issued: Mapping[Invoice, Sequence[InvoiceLine]], *, now: datetime
+    session: Session,
+    issued: Mapping[Invoice, Sequence[InvoiceLine | LineRow]],
+    *,
+    now: datetime,
 ) -> None:
     """Say that finalised invoices, with these lines, can be paid.
 
     That is an event of each, and its PDF, which is mailed once printed.
     """
-    told = {}
     named = customers.customers_by_id(session, {invoice.customer_id for invoice in issued})
-    for invoice, lines in issued.items():
-        reference = ids.show(Prefix.INVOICE, invoice.id)
-        told[reference] = payload(invoice, named[invoice.customer_id], lines)
-        _owe_document(session, "jobs.documents.print_invoice", invoice, now=now)
+    told = {
+        ids.show(Prefix.INVOICE, invoice.id): payload(invoice, named[invoice.customer_id], lines)
+        for invoice, lines in issued.items()
+    }
+    _owe_documents(session, "jobs.documents.print_invoice", issued, now=now)
     emitting.emit_all(session, EventType.INVOICE_CREATED, told, now=now)
 
 
@@ -80,7 +84,7 @@ def mark_paid(session: Session, invoice: Invoice, *, now: datetime) -> None:
     invoice.status = INVOICE.after(invoice.status, InvoiceEvent.PAY)
     invoice.paid_at = now
     _emit(session, EventType.INVOICE_PAID, invoice, now=now)
-    _owe_document(session, "jobs.documents.print_receipt", invoice, now=now)
+    _owe_documents(session, "jobs.documents.print_receipt", [invoice], now=now)
 
 
 def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> None:
@@ -103,7 +107,7 @@ def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> N
     balances.give_back(session, invoice, invoice.balance_used, now=now)
     redemptions.release(session, invoice)
     _emit(session, EventType.INVOICE_VOIDED, invoice, now=now)
-    _owe_document(session, "jobs.documents.print_void", invoice, now=now)
+    _owe_documents(session, "jobs.documents.print_void", [invoice], now=now)
     fapiao.follow_correction(session, invoice, reason=_TOLD_OF_VOID, now=now)
 
 
@@ -125,7 +129,9 @@ def _recover(session: Session, invoice: Invoice, *, now: datetime) -> None:
         posting.post(session, journals.invoice_recovered(invoice.id, invoice.due), now=now)
 
 
-def payload(invoice: Invoice, customer: Customer, lines: Sequence[InvoiceLine]) -> dict[str, Any]:
+def payload(
+    invoice: Invoice, customer: Customer, lines: Sequence[InvoiceLine | LineRow]
+) -> dict[str, Any]:
     """Return a finalised invoice as events tell of it; amounts are integers of minor units.
 
     It has the first LINES_TOLD of its lines: a bill by groups may have a thousand.
@@ -192,13 +198,16 @@ def _emit(session: Session, event_type: EventType, invoice: Invoice, *, now: dat
     emitting.emit(session, event_type, told, reference=reference, now=now)
 
 
-def _owe_document(session: Session, task: str, invoice: Invoice, *, now: datetime) -> None:
+def _owe_documents(
+    session: Session, task: str, invoices: Iterable[Invoice], *, now: datetime
+) -> None:
     # A sandbox's clock may run ahead; jobs are done in real time all the same.
     real_now = now - clocks.get_merchant(session).clock_offset
-    outbox.owe(session, task, now=real_now, invoice=ids.show(Prefix.INVOICE, invoice.id))
+    owed = [{"invoice": ids.show(Prefix.INVOICE, invoice.id)} for invoice in invoices]
+    outbox.owe_all(session, task, owed, now=real_now)
 
 
-def _line(line: InvoiceLine, currency: Currency) -> dict[str, Any]:
+def _line(line: InvoiceLine | LineRow, currency: Currency) -> dict[str, Any]:
     return {
         "kind": line.kind.value,
         "metric": line.metric_code or None,

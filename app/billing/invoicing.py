@@ -3,28 +3,25 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from itertools import chain
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import exists, func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.billing import bills, collection, issuing, late_credits, queries, redemptions
+from app.billing import bills, collection, issuing, late_credits, queries, redemptions, storing
 from app.billing.bills import Bill
 from app.billing.desk import Desk
 from app.billing.issuing import Ready
-from app.billing.lines import Line
 from app.billing.models import (
     INVOICE,
     Invoice,
     InvoiceEvent,
     InvoiceKind,
-    InvoiceLine,
     InvoiceStatus,
 )
 from app.billing.quotes import Quoter
-from app.billing.totals import LineTotal
 from app.core import db, ids
 from app.core.periods import Period, local_date
 from app.customers import contracts as billing_contracts
@@ -42,6 +39,13 @@ class Outcome(StrEnum):
     REPEATED = "repeated"  # it was finalised before; nothing changed
 
 
+class _Drafted(NamedTuple):
+    """A contract, which is locked, and a draft for one of its periods."""
+
+    contract: Contract
+    invoice: Invoice
+
+
 def draft(session: Session, contract_id: int, *, now: datetime) -> Invoice | None:
     """Draft the invoice of the contract's open period, if that is over, and open the next one.
 
@@ -50,16 +54,17 @@ def draft(session: Session, contract_id: int, *, now: datetime) -> Invoice | Non
     LineTooLarge.
     """
     contract = _lock_contract(session, contract_id)
-    return next(iter(_draft(session, [contract], now=now)), None)
+    return _only(session, _draft(session, [contract], now=now))
 
 
-def draft_all(session: Session, contract_ids: Collection[int], *, now: datetime) -> list[Invoice]:
+def draft_all(session: Session, contract_ids: Collection[int], *, now: datetime) -> list[int]:
     """Draft the invoices of contracts as `draft` does each, in not many more statements than one.
 
-    A contract that somebody else has locked is left to him, and stays due if it is.
+    A contract that somebody else has locked is left to him, and stays due if it is. Returns the
+    contracts that have a draft now.
     """
     contracts = db.get_all_locked(session, Contract, contract_ids, skip_locked=True)
-    return _draft(session, contracts, now=now)
+    return [drafted.contract.id for drafted in _draft(session, contracts, now=now)]
 
 
 def draft_late(session: Session, contract_id: int, *, now: datetime) -> Invoice | None:
@@ -79,11 +84,9 @@ def draft_late(session: Session, contract_id: int, *, now: datetime) -> Invoice 
         late_credits.give(session, contract, now=now)
         contract.late_from = contract.retry_at = None
         return None
-    values = _draft_values(desk, contract, period, now=now)
-    found = _insert_drafts(session, [values | {"kind": InvoiceKind.LATE, "finalize_at": now}])
-    for invoice in found:
-        _write(desk, invoice, bills.bill_of(desk, contract, invoice), contract=contract)
-    return next(iter(found), None)
+    invoice = _new_draft(desk, contract, period, now=now)
+    invoice.kind, invoice.finalize_at = InvoiceKind.LATE, now
+    return _only(session, _write_drafts(desk, [_Drafted(contract, invoice)]))
 
 
 def finalize(session: Session, invoice_id: int, *, rates: RateSource, now: datetime) -> Outcome:
@@ -127,29 +130,46 @@ def finalize_all(
     return drafts
 
 
-def _draft(session: Session, contracts: Sequence[Contract], *, now: datetime) -> list[Invoice]:
+def _draft(session: Session, contracts: Sequence[Contract], *, now: datetime) -> list[_Drafted]:
     """Draft what is over of the open periods of contracts, which are locked."""
     merchant = clocks.get_merchant(session)
-    due = {}
-    for contract in contracts:
-        period = contract.open_period
-        if period is not None and period.end_at <= now:
-            due[contract.id] = contract, period
-    desk = Desk(session, [contract for contract, _ in due.values()])
-    values = [
-        _draft_values(desk, contract, period, now=now)
-        | {"finalize_at": _grace_ends(contract, period, merchant)}
-        for contract, period in due.values()
+    due = [
+        (contract, period)
+        for contract in contracts
+        if (period := contract.open_period) is not None and period.end_at <= now
     ]
-    invoices = _insert_drafts(session, values) if values else []
-    for contract, _ in due.values():
+    desk = Desk(session, [contract for contract, _ in due])
+    drafts = []
+    for contract, period in due:
+        invoice = _new_draft(desk, contract, period, now=now)
+        invoice.finalize_at = _grace_ends(contract, period, merchant)
+        drafts.append(_Drafted(contract, invoice))
         billing_contracts.advance_period(contract, zone=ZoneInfo(merchant.time_zone))
         contract.retry_at = None
-    billed = [(invoice, due[_contract_id(invoice)][0]) for invoice in invoices]
-    desk.expect([desk.scope_of(contract, invoice) for invoice, contract in billed])
-    for invoice, contract in billed:
-        _write(desk, invoice, bills.bill_of(desk, contract, invoice), contract=contract)
-    return invoices
+    desk.expect([desk.scope_of(each.contract, each.invoice) for each in drafts])
+    return _write_drafts(desk, drafts)
+
+
+def _write_drafts(desk: Desk, drafts: Sequence[_Drafted]) -> list[_Drafted]:
+    """Work out drafts and write them down, with their lines, but for those that are there.
+
+    Returns those that were not. Their contracts are locked.
+    """
+    billed = {each.invoice.id: bills.bill_of(desk, each.contract, each.invoice) for each in drafts}
+    for each in drafts:
+        _set_totals(each.invoice, billed[each.invoice.id])
+    fresh = storing.insert_drafts(desk.session, [each.invoice for each in drafts])
+    made = [each for each in drafts if each.invoice.id in fresh]
+    rows = [storing.rows_of(each.invoice, billed[each.invoice.id]) for each in made]
+    storing.insert_lines(desk.session, [*chain.from_iterable(rows)])
+    for each in made:
+        _reserve(desk, each.invoice, billed[each.invoice.id], contract=each.contract)
+    return made
+
+
+def _only(session: Session, drafted: Sequence[_Drafted]) -> Invoice | None:
+    """Return the one that was drafted, as it is written, None when it was not."""
+    return queries.get_invoice(session, drafted[0].invoice.id) if drafted else None
 
 
 def _finalize(
@@ -181,15 +201,20 @@ def _finalize(
         bill = bills.bill_of(desk, contract, invoice)
         worked_out.append((invoice, contract, bill, quoter.quote(bill.totals.total)))
     queries.delete_lines(session, invoices)
-    ready = []
+    ready, rows = [], []
     for invoice, contract, bill, locked in worked_out:
-        ready.append(Ready(invoice, _write(desk, invoice, bill, contract=contract), locked))
+        lines = storing.rows_of(invoice, bill)
+        rows += lines
+        ready.append(Ready(invoice, lines, locked))
+        _set_totals(invoice, bill)
         if contract is not None:
+            _reserve(desk, invoice, bill, contract=contract)
             _note_billed(contract, invoice)
             late_from = bill.draw.late_from, invoice.period_from if invoice.id in young else None
             contract.late_from = min(filter(None, late_from), default=None)
             if desk.may_redeem(contract):
                 redemptions.count(session, invoice)
+    storing.insert_lines(session, rows)
     issuing.issue(session, ready, merchant=merchant, now=now)
 
 
@@ -236,58 +261,41 @@ def _young(session: Session, invoices: Sequence[Invoice]) -> set[int]:
     return set(session.scalars(select(Invoice.id).where(Invoice.id.in_(ids), is_young)))
 
 
-def _contract_id(invoice: Invoice) -> int:
-    """Return the contract of an invoice that is of one."""
-    if invoice.contract_id is None:
-        raise ValueError(f"invoice {invoice.id} is of no contract")
-    return invoice.contract_id
-
-
 def _note_billed(contract: Contract, invoice: Invoice) -> None:
     if invoice.kind is InvoiceKind.USAGE:
         end_at = invoice.period_end_at
         contract.billed_to = max(contract.billed_to or end_at, end_at)
 
 
-def _draft_values(
-    desk: Desk, contract: Contract, period: Period, *, now: datetime
-) -> dict[str, Any]:
+def _new_draft(desk: Desk, contract: Contract, period: Period, *, now: datetime) -> Invoice:
+    """Return a draft of the contract's usage that is written nowhere yet."""
     merchant = clocks.get_merchant(desk.session)
     zone = ZoneInfo(merchant.time_zone)
     version = desk.version_of(contract)
-    return {
-        "merchant_id": contract.merchant_id,
-        "kind": InvoiceKind.USAGE,
-        "status": InvoiceStatus.DRAFT,
-        "customer_id": contract.customer_id,
-        "contract_id": contract.id,
-        "period_start_at": period.start_at,
-        "period_end_at": period.end_at,
-        "period_from": local_date(period.start_at, zone),
-        "period_to": local_date(period.end_at, zone),
-        "time_zone": merchant.time_zone,
-        "currency": contract.currency,
-        "subtotal_minor": 0,
-        "settlement_currency": merchant.settlement_currency,
-        "rate_card_version_id": version.id,
-        "rate_card": version.content,
-        "rate_card_sha256": version.sha256,
-        "link_secret": ids.random_base62(collection.SECRET_LENGTH),
-        "created_at": now,
-    }
-
-
-def _insert_drafts(session: Session, values: Sequence[dict[str, Any]]) -> list[Invoice]:
-    """Insert drafts and return those that were not there yet."""
-    return list(
-        session.scalars(
-            insert(Invoice)
-            .on_conflict_do_nothing(
-                index_elements=["merchant_id", "contract_id", "period_start_at", "kind", "issue"]
-            )
-            .returning(Invoice),
-            values,
-        )
+    return Invoice(
+        merchant_id=contract.merchant_id,
+        id=ids.new_id(),
+        kind=InvoiceKind.USAGE,
+        status=InvoiceStatus.DRAFT,
+        customer_id=contract.customer_id,
+        contract_id=contract.id,
+        period_start_at=period.start_at,
+        period_end_at=period.end_at,
+        period_from=local_date(period.start_at, zone),
+        period_to=local_date(period.end_at, zone),
+        time_zone=merchant.time_zone,
+        currency=contract.currency,
+        collection_minor=0,
+        platform_fee_minor=0,
+        net_minor=0,
+        settlement_currency=merchant.settlement_currency,
+        settlement_minor=0,
+        fee_bps=0,
+        fee_fixed_minor=0,
+        rate_card_version_id=version.id,
+        rate_card=version.content,
+        link_secret=ids.random_base62(collection.SECRET_LENGTH),
+        created_at=now,
     )
 
 
@@ -300,46 +308,13 @@ def _grace_ends(contract: Contract, period: Period, merchant: Merchant) -> datet
     return max(period.end_at, contract.created_at) + timedelta(hours=merchant.grace_hours)
 
 
-def _write(
-    desk: Desk, invoice: Invoice, bill: Bill, *, contract: Contract | None
-) -> list[InvoiceLine]:
-    """Write what a draft bills, which has no lines now; return its lines."""
+def _set_totals(invoice: Invoice, bill: Bill) -> None:
     totals = bill.totals
     invoice.discount_minor = totals.discount.minor
     invoice.subtotal_minor = totals.subtotal.minor
     invoice.tax_minor, invoice.total_minor = totals.tax.minor, totals.total.minor
-    lines = [
-        _row(invoice, position, line, total=total)
-        for position, (line, total) in enumerate(
-            zip(bill.lines, totals.lines, strict=True), start=1
-        )
-    ]
-    desk.session.add_all(lines)
-    if contract is not None and desk.may_redeem(contract):
+
+
+def _reserve(desk: Desk, invoice: Invoice, bill: Bill, *, contract: Contract) -> None:
+    if desk.may_redeem(contract):
         redemptions.reserve(desk.session, invoice, bill.discounts, contract=contract)
-    return lines
-
-
-def _row(invoice: Invoice, position: int, line: Line, *, total: LineTotal) -> InvoiceLine:
-    return InvoiceLine(
-        merchant_id=invoice.merchant_id,
-        invoice_id=invoice.id,
-        position=position,
-        kind=line.kind,
-        part=dict(line.part),
-        period_from=line.first_day,
-        period_to=line.end_day,
-        metric_id=line.metric.id if line.metric else None,
-        metric_code=line.metric.code if line.metric else "",
-        description=line.description,
-        unit=line.metric.unit if line.metric else "",
-        quantity=line.usage.quantity,
-        events=line.usage.events,
-        amount_minor=line.amount.minor,
-        discount_minor=total.discount.minor,
-        tax_percent=total.tax_percent,
-        tax_is_inclusive=total.is_inclusive,
-        tax_minor=total.tax.minor,
-        is_priced=line.is_priced,
-        tiers=list(line.tiers),
-    )

@@ -10,6 +10,7 @@ from app.billing import balances, collection, numbers
 from app.billing.desk import Desk
 from app.billing.models import INVOICE, Invoice, InvoiceEvent, InvoiceLine
 from app.billing.quotes import Quote
+from app.billing.storing import LineRow
 from app.identity.models import Merchant
 from app.ledger import journals, posting
 
@@ -22,7 +23,7 @@ class Ready:
     """A draft that is right to be issued: its lines, and the rates and terms it is to lock."""
 
     invoice: Invoice
-    lines: Sequence[InvoiceLine]
+    lines: Sequence[InvoiceLine | LineRow]
     locked: Quote
 
 

@@ -183,8 +183,7 @@ def _draft_handful(run: _Run, contract_ids: list[int]) -> None:
     try:
         while contract_ids and run.left:
             with run.transaction() as session:
-                made = invoicing.draft_all(session, contract_ids[: run.left], now=run.now)
-            contract_ids = [each.contract_id for each in made if each.contract_id is not None]
+                contract_ids = invoicing.draft_all(session, contract_ids[: run.left], now=run.now)
             for contract_id in contract_ids:
                 run.drafted(show(Prefix.CONTRACT, contract_id))
     except Exception:  # noqa: BLE001  # each by itself says what is wrong with it

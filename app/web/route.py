@@ -6,7 +6,7 @@ from typing import Any
 
 from app.web.access import Access
 
-PUBLIC, MERCHANT, OPERATOR = Access.PUBLIC, Access.MERCHANT, Access.OPERATOR
+PUBLIC, OPERATOR = Access.PUBLIC, Access.OPERATOR
 
 
 @dataclass(frozen=True)
@@ -20,3 +20,13 @@ class Route:
     @property
     def endpoint(self) -> str:
         return self.name or self.view.__name__
+
+
+def get(rule: str, view: Callable[..., Any], *, name: str = "") -> Route:
+    """Return a page for merchants, which changes nothing."""
+    return Route(rule, view, Access.MERCHANT, name)
+
+
+def post(rule: str, view: Callable[..., Any], *, name: str = "") -> Route:
+    """Return what merchants do."""
+    return Route(rule, view, Access.MERCHANT, name, method="POST")

@@ -10,20 +10,27 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask import session as cookie
 from flask.testing import FlaskClient
+from flask_wtf.csrf import generate_csrf
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from app.config import Settings
 from app.core import clock
 from app.core.db import begin
+from app.core.ids import new_merchant_id
 from app.extensions import db, runtime
 from app.factory import create_app
-from app.identity import accounts
-from app.identity.models import DirectoryEntry, DirectoryKind
+from app.identity import accounts, passwords
+from app.identity.models import DirectoryEntry, DirectoryKind, User
+from app.pricing import metrics
+from app.web import access
 from tests.conftest import Databases
 
 PASSWORD = "correct horse battery staple"
+PASSWORD_HASH = passwords.hash_password(PASSWORD)  # once: it is made to be slow
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
 
 _TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')
@@ -83,24 +90,17 @@ def visitor(web_app: Flask) -> Browser:
     return Browser(web_app.test_client(), web_app)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sign_up(web_app: Flask, engine: Engine) -> Callable[..., Browser]:
-    """Sign up a fresh merchant and return the browser that did it."""
+    """Make what a merchant has who signed up, and return the browser he is signed in with."""
 
     def sign_up(company: str = "Lumen AI") -> Browser:
-        browser = Browser(web_app.test_client(), web_app)
-        # An address of its own, so that a long run is not one visitor who signs up too often.
-        browser.client.environ_base["REMOTE_ADDR"] = str(IPv4Address("127.1.0.0") + next(_SERIAL))
-        browser.read_token()
-        email = f"owner-{os.getpid()}-{next(_SERIAL)}@lumen.example"
-        form = {"email": email, "company": company, "password": PASSWORD}
-        answer = browser.post("/signup", form)
-        assert answer.status_code == 302, answer.text
-        browser.read_token()  # signing in starts a new session, and the token is the session's
-        with begin(engine, None) as session:
-            entry = session.get_one(DirectoryEntry, (DirectoryKind.EMAIL, email))
-            (browser.merchant_id,) = accounts.merchants_of(session, entry.target_id)
-        return browser
+        merchant_id, now = new_merchant_id(), clock.now()
+        with begin(engine, merchant_id) as session:
+            user = add_user(session, f"owner-{os.getpid()}-{next(_SERIAL)}@lumen.example")
+            accounts.open_sandbox(session, user, company, merchant_id=merchant_id, now=now)
+            metrics.make_built_in(session, now=now)
+        return signed_in(web_app, user, merchant_id)
 
     return sign_up
 
@@ -116,10 +116,30 @@ def operator(web_app: Flask, engine: Engine) -> Browser:
     """Return the browser of somebody who works for the platform."""
     email = f"operator-{os.getpid()}-{next(_SERIAL)}@buffmoney.example"
     with begin(engine, None) as session:
-        accounts.register_user(session, email, PASSWORD, is_operator=True, now=clock.now())
-    browser = Browser(web_app.test_client(), web_app)
-    browser.read_token()
-    answer = browser.post("/signin", {"email": email, "password": PASSWORD})
-    assert answer.status_code == 302, answer.text
-    browser.read_token()
+        user = add_user(session, email, is_operator=True)
+    return signed_in(web_app, user, None)
+
+
+def add_user(session: Session, email: str, *, is_operator: bool = False) -> User:
+    """Add a user who knows PASSWORD, without the work of hashing it once more."""
+    user = User(
+        email=email, password_hash=PASSWORD_HASH, is_operator=is_operator, created_at=clock.now()
+    )
+    session.add(user)
+    session.flush()  # the directory entry names the user's id
+    session.add(DirectoryEntry(kind=DirectoryKind.EMAIL, key=email, target_id=user.id))
+    return user
+
+
+def signed_in(app: Flask, user: User, merchant_id: int | None) -> Browser:
+    """Return a browser that holds what signing in leaves in it: cookie and CSRF token."""
+    browser = Browser(app.test_client(), app, merchant_id or 0)
+    # An address of its own, so that a long run is not one visitor who asks too often.
+    browser.client.environ_base["REMOTE_ADDR"] = str(IPv4Address("127.1.0.0") + next(_SERIAL))
+    with app.test_request_context():
+        access.sign_in(user, merchant_id)
+        browser.token = generate_csrf()
+        kept = dict(cookie)
+    with browser.client.session_transaction() as own:
+        own.update(kept)
     return browser

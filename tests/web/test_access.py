@@ -1,6 +1,7 @@
 """Every page is for whom its route says, and for nobody else."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import Engine
@@ -18,6 +19,12 @@ from tests.web.conftest import Browser
 GUARDED = [route for route in ROUTES if route.access is not Access.PUBLIC]
 OPERATORS = [route for route in ROUTES if route.access is Access.OPERATOR]
 ONE_ROW = [route for route in ROUTES if route.access is Access.MERCHANT and "<" in route.rule]
+
+
+@pytest.fixture(scope="module")
+def browser(sign_up: Callable[..., Browser]) -> Browser:
+    """Return the browser of one merchant for all tests: what is refused changes nothing."""
+    return sign_up()
 
 
 def path_of(route: Route) -> str:

@@ -6,16 +6,15 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session, defer, load_only
+from sqlalchemy.orm import Session
 
-from app.billing.models import Invoice, InvoiceKind, InvoiceLine, InvoiceStatus
+from app.billing.models import Invoice, InvoiceLine, InvoiceStatus
 from app.billing.run_models import InvoiceRun
 from app.core import db
 from app.core.db import Work, merchant_of, run_sql
 from app.core.money import Currency, Money
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.core.periods import local_midnight
-from app.core.text import clean_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +35,6 @@ class Outstanding:
     overdue: int
 
 
-_BRIEF = load_only(
-    Invoice.kind,
-    Invoice.status,
-    Invoice.number,
-    Invoice.customer_id,
-    Invoice.period_from,
-    Invoice.period_to,
-    Invoice.currency,
-    Invoice.subtotal_minor,
-    Invoice.collection_minor,
-    Invoice.platform_fee_minor,
-    Invoice.settlement_currency,
-    Invoice.settlement_minor,
-    Invoice.finalized_at,
-    Invoice.due_at,
-    Invoice.paid_at,
-    raiseload=True,
-)
-_COUNTS = (
-    "SELECT status, count(*) FROM invoices WHERE merchant_id = %(merchant_id)s GROUP BY status"
-)
 _COLLECTED = """
 SELECT timezone(%(zone)s::text, paid_at)::date AS day, settlement_currency,
        sum(collection_minor)::bigint, sum(settlement_minor)::bigint
@@ -99,45 +77,6 @@ def contracts_of_drafts(session: Session, invoice_ids: Collection[int]) -> dict[
     is_draft = Invoice.status == InvoiceStatus.DRAFT
     wanted = select(Invoice.id, Invoice.contract_id).where(Invoice.id.in_(invoice_ids), is_draft)
     return dict(session.execute(wanted.order_by(Invoice.id)).all())
-
-
-def list_invoices(  # noqa: PLR0913  # filters, each given by its name
-    session: Session,
-    *,
-    status: InvoiceStatus | None = None,
-    kind: InvoiceKind | None = None,
-    customer_id: int | None = None,
-    contract_id: int | None = None,
-    q: str = "",
-    is_brief: bool = False,
-    cursor: str | None = None,
-    limit: int = DEFAULT_LIMIT,
-) -> Page[Invoice]:
-    """Return invoices, newest first; `q` is a part of the number. Raises Invalid.
-
-    Brief ones know what a list shows, and raise an error where they are asked for more: to read
-    fifty whole took twice as long.
-    """
-    # What is left out of the whole is a price list, each.
-    statement = select(Invoice).options(_BRIEF if is_brief else defer(Invoice.rate_card))
-    if status:
-        statement = statement.where(Invoice.status == status)
-    if kind:
-        statement = statement.where(Invoice.kind == kind)
-    if customer_id is not None:
-        statement = statement.where(Invoice.customer_id == customer_id)
-    if contract_id is not None:
-        statement = statement.where(Invoice.contract_id == contract_id)
-    if q:
-        wanted = clean_name(q, path="q")
-        statement = statement.where(Invoice.number.icontains(wanted, autoescape=True))
-    return newest_first(session, statement, Invoice.id, cursor=cursor, limit=limit)
-
-
-def counts_by_status(session: Work) -> dict[InvoiceStatus, int]:
-    """Return how many invoices stand in each status, also in those where none does."""
-    found = dict(run_sql(session, _COUNTS, {"merchant_id": merchant_of(session)}))
-    return {status: found.get(status, 0) for status in InvoiceStatus}
 
 
 def collected_by_day(

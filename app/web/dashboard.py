@@ -13,10 +13,10 @@ from flask_babel import ngettext
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.billing import alerts, failures
+from app.billing import alerts, failures, invoice_lists
 from app.billing import queries as invoices
 from app.billing.alerts import Unpriced
-from app.billing.models import Invoice
+from app.billing.invoice_lists import InvoiceFilter, ListedInvoice
 from app.billing.queries import Collected
 from app.billing.run_models import RunFailure
 from app.core.errors import Invalid
@@ -193,8 +193,8 @@ def _owed(session: Session) -> list[Money]:
     ]
 
 
-def _recent(session: Session) -> Sequence[tuple[Invoice, str, str]]:
-    found = invoices.list_invoices(session, is_brief=True, limit=_RECENT).rows
+def _recent(session: Session) -> Sequence[tuple[ListedInvoice, str, str]]:
+    found = invoice_lists.list_invoices(session, InvoiceFilter(), limit=_RECENT).rows
     named = customers.customer_names(session, {row.customer_id for row in found})
     return [
         (

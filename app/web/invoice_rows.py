@@ -5,28 +5,27 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from app.billing import queries
+from app.billing import invoice_lists
+from app.billing.invoice_lists import InvoiceFilter, ListedInvoice
 from app.billing.models import Invoice, InvoiceStatus
-from app.core.money import Currency, Money
+from app.core.money import Money
 
 
 @dataclass(frozen=True)
 class InvoiceRow:
-    invoice: Invoice
+    invoice: ListedInvoice
 
     @property
     def collected(self) -> Money | None:
         """What the payer owes, in yuan; None while a draft has no amount that is final."""
-        if self.invoice.finalized_at is None:
-            return None
-        return Money(self.invoice.collection_minor, Currency.CNY)
+        return self.invoice.collection if self.invoice.finalized_at else None
 
     @property
     def last_day(self) -> date:
         return self.invoice.period_to - timedelta(days=1)
 
 
-def shown_status(invoice: Invoice, now: datetime) -> str:
+def shown_status(invoice: Invoice | ListedInvoice, now: datetime) -> str:
     """Return the status as pages show it: what is open past its day is overdue."""
     is_overdue = invoice.status is InvoiceStatus.OPEN and invoice.due_at and invoice.due_at < now
     return "overdue" if is_overdue else invoice.status.value
@@ -36,7 +35,6 @@ def newest(
     session: Session, *, limit: int, customer_id: int | None = None, contract_id: int | None = None
 ) -> list[InvoiceRow]:
     """Return the newest invoices of the merchant, of one customer or of one contract."""
-    found = queries.list_invoices(
-        session, customer_id=customer_id, contract_id=contract_id, limit=limit
-    )
+    wanted = InvoiceFilter(customer_id=customer_id, contract_id=contract_id)
+    found = invoice_lists.list_invoices(session, wanted, limit=limit)
     return [InvoiceRow(invoice) for invoice in found.rows]

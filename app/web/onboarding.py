@@ -10,7 +10,8 @@ from flask import g, url_for
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from app.billing import queries as invoices
+from app.billing import invoice_lists
+from app.billing.invoice_lists import InvoiceFilter
 from app.billing.models import Invoice, InvoiceStatus
 from app.core.db import merchant_of, run_sql
 from app.core.ids import Prefix, show
@@ -182,7 +183,9 @@ def _invoice_step(found: Found) -> Step:
 def _payment_step(session: Session, found: Found) -> Step:
     opened: Sequence[Invoice] = ()
     if not found.is_paid:
-        opened = invoices.list_invoices(session, status=InvoiceStatus.OPEN, limit=1).rows
+        wanted = InvoiceFilter(status=InvoiceStatus.OPEN)
+        found_open = invoice_lists.list_invoices(session, wanted, limit=1)
+        opened = invoice_lists.load_page(session, found_open).rows
     return Step(
         title=_("Let it be paid"),
         text=_(

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -56,6 +57,13 @@ def test_a_draft_has_its_lines_and_its_totals(session: Session, make: Make) -> N
         75_000,
     )
     assert hours.tiers[0]["unit_price"] == "30000"
+
+
+def test_a_line_by_hand_is_not_about_an_earlier_period(session: Session, make: Make) -> None:
+    invoice = one_off.draft(session, asked(make, SETUP), now=NOON)
+
+    (line,) = lines_of(session, invoice)
+    assert invoice.earlier_period(line) is None
 
 
 def test_finalised_it_is_an_invoice_as_any_other(session: Session, make: Make) -> None:
@@ -201,7 +209,7 @@ def test_what_makes_no_invoice_is_refused(
         one_off.draft(session, asked(make, *items, **how), now=NOON)
 
     assert refused.value.path == path
-    assert queries.list_invoices(session).rows == []
+    assert session.scalars(select(Invoice)).all() == []
 
 
 def test_an_archived_customer_gets_none(session: Session, make: Make) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.billing import balances, collection, credit_notes, queries, reissue
+from app.billing import balances, collection, credit_notes, reissue
 from app.billing.credit_models import CreditReason
 from app.billing.credit_notes import CreditRequest
 from app.billing.models import Invoice, InvoiceStatus
@@ -150,7 +150,7 @@ def test_without_a_rate_nothing_changes(session: Session, invoice: Invoice) -> N
         anew(session, invoice, rates=SilentRates())
 
     assert invoice.status is InvoiceStatus.OPEN
-    assert queries.list_invoices(session).rows == [invoice]
+    assert session.scalars(select(Invoice)).all() == [invoice]
 
 
 def test_of_many_at_once_one_is_issued(transaction: Transaction) -> None:

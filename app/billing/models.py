@@ -329,7 +329,7 @@ class Invoice(Tenant, Base):
 
     def earlier_period(self, line: "InvoiceLine") -> tuple[date, date] | None:
         """Return the first and last day a line is about when it is not this invoice's period."""
-        if self.kind is InvoiceKind.USAGE and line.period_from == self.period_from:
+        if self.kind is not InvoiceKind.LATE and line.period_from == self.period_from:
             return None
         return line.period_from, line.period_to - timedelta(days=1)
 

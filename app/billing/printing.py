@@ -76,9 +76,9 @@ def print_model(
         period_from=invoice.period_from if invoice.kind is InvoiceKind.USAGE else None,
         period_to=invoice.period_to,
         lines=tuple(_line(line, invoice, language) for line in lines),
-        discounts=_discounts(session, invoice),
+        discounts=discounts_of(session, invoice),
         subtotal=invoice.subtotal,
-        taxes=_taxes(lines, invoice.currency),
+        taxes=taxes_of(lines, invoice.currency),
         total=invoice.total,
         collection=invoice.collection,
         balance_used=invoice.balance_used or None,
@@ -129,7 +129,8 @@ def _replaced(session: Session, invoice: Invoice) -> str:
     return queries.get_invoice(session, invoice.reissue_of_id).number or ""
 
 
-def _discounts(session: Session, invoice: Invoice) -> tuple[PrintDiscount, ...]:
+def discounts_of(session: Session, invoice: Invoice) -> tuple[PrintDiscount, ...]:
+    """Return what each coupon takes off the invoice."""
     return tuple(
         PrintDiscount(_coupon_name(coupon), amount)
         for coupon, amount in redemptions.list_of_invoice(session, invoice)
@@ -164,7 +165,7 @@ def _line(line: InvoiceLine, invoice: Invoice, language: Language) -> PrintLine:
     )
 
 
-def _taxes(lines: Iterable[InvoiceLine], currency: Currency) -> tuple[PrintTax, ...]:
+def taxes_of(lines: Iterable[InvoiceLine], currency: Currency) -> tuple[PrintTax, ...]:
     """Add up the tax of the lines by rate, the highest first."""
     taxes: dict[tuple[Decimal, bool], tuple[int, int]] = {}
     for line in lines:

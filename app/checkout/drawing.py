@@ -6,11 +6,15 @@ from urllib.parse import quote
 
 import segno
 from flask_babel import format_date
+from flask_babel import gettext as _
 from markupsafe import Markup
 
 from app.channels.base import ChannelName
 from app.checkout.state import Bill, View
 from app.core import clock
+from app.core.money import Money
+from app.documents.formats import decimal
+from app.documents.invoice_print import PrintTax
 from app.extensions import runtime
 from app.identity.models import Mode
 
@@ -52,12 +56,35 @@ def _bill(bill: Bill) -> dict[str, Any]:
     return {
         "number": bill.number,
         "description": " – ".join(days),
-        "collect": bill.collect,
+        "due": bill.due,
         "lines": bill.lines,
-        "priced": bill.priced,
+        "sums": _sums(bill),
+        "priced": bill.total if bill.rate and bill.due == bill.collect else None,
         "rate": bill.rate,
         "due_at": bill.due_at,
     }
+
+
+def _sums(bill: Bill) -> list[tuple[str, Money]]:
+    """Return what leads from the lines to what is due, each with its label."""
+    sums = [(_("Coupon %(name)s", name=coupon.label), -coupon.amount) for coupon in bill.discounts]
+    sums += [(_tax_name(tax), tax.amount) for tax in bill.taxes]
+    if bill.rate:
+        sums += [(_("Total"), bill.total), (_("Total in CNY"), bill.collect)]
+    elif bill.due != bill.collect:
+        sums.append((_("Total"), bill.collect))
+    if bill.balance_used:
+        sums.append((_("Balance used"), -bill.balance_used))
+    if bill.credited:
+        sums.append((_("Credited"), -bill.credited))
+    return sums
+
+
+def _tax_name(tax: PrintTax) -> str:
+    rate = f"{decimal(tax.percent)}%"
+    if tax.is_inclusive:
+        return str(_("Tax %(rate)s, included", rate=rate))
+    return str(_("Tax %(rate)s", rate=rate))
 
 
 def _seconds_left(expires_at: datetime) -> int:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
-from app.billing import collection, fapiao, fapiao_queries
+from app.billing import collection, fapiao, fapiao_queries, printing
 from app.billing import queries as invoices
 from app.billing.fapiao_models import (
     FAPIAO,
@@ -21,6 +21,7 @@ from app.channels.base import ChannelName
 from app.core import ids
 from app.core.ids import Prefix
 from app.core.money import Currency, Money
+from app.documents.invoice_print import PrintDiscount, PrintTax
 from app.identity import branding, clocks
 from app.identity.models import Mode
 from app.payments import queries
@@ -63,14 +64,23 @@ class BillLine:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """The invoice as its payer sees it; the lines in the currency that it is priced in."""
+    """The invoice as its payer sees it, from its lines to what is due.
+
+    Lines, discounts, taxes and `total` are in the currency that it is priced in; what follows is
+    in CNY: `collect` is the total, `due` what balance and credit notes leave of it to be paid.
+    """
 
     number: str
     first_day: date
     last_day: date
-    collect: Money
     lines: tuple[BillLine, ...]
-    priced: Money | None
+    discounts: tuple[PrintDiscount, ...]
+    taxes: tuple[PrintTax, ...]
+    total: Money
+    collect: Money
+    balance_used: Money
+    credited: Money
+    due: Money
     rate: str | None
     due_at: datetime | None
 
@@ -188,7 +198,7 @@ def state_of(invoice: Invoice, order: PaymentOrder | None, *, now: datetime) -> 
     """Decide what an invoice and the last attempt to pay it come to."""
     if invoice.status is InvoiceStatus.VOID:
         return State.CLOSED
-    if not invoice.collection:
+    if not invoice.due:
         return State.FREE
     if invoice.status in WAS_PAID:
         return State.PAID
@@ -207,11 +217,11 @@ def _is_waiting(order: PaymentOrder | None, *, now: datetime) -> bool:
 def _bill(session: Session, invoice: Invoice) -> Bill:
     is_converted = invoice.currency is not Currency.CNY
     rate = invoice.fx_pricing_rate
+    lines = invoices.lines_of(session, invoice)
     return Bill(
         number=invoice.number or "",
         first_day=invoice.period_from,
         last_day=invoice.period_to - timedelta(days=1),
-        collect=invoice.collection,
         lines=tuple(
             BillLine(
                 line.description,
@@ -219,9 +229,15 @@ def _bill(session: Session, invoice: Invoice) -> Bill:
                 line.kind is LineKind.COMMITMENT,
                 invoice.earlier_period(line),
             )
-            for line in invoices.lines_of(session, invoice)
+            for line in lines
         ),
-        priced=invoice.total if is_converted else None,
+        discounts=printing.discounts_of(session, invoice),
+        taxes=printing.taxes_of(lines, invoice.currency),
+        total=invoice.total,
+        collect=invoice.collection,
+        balance_used=invoice.balance_used,
+        credited=invoice.collection - invoice.balance_used - invoice.due,
+        due=invoice.due,
         rate=f"{rate.normalize():f}" if is_converted and rate is not None else None,
         due_at=invoice.due_at,
     )

@@ -8,13 +8,16 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.billing import viewing
+from app.billing import collection, viewing
 from app.billing.models import InvoiceLine, InvoiceStatus, LineKind
 from app.billing.queries import get_invoice
+from app.core import clock
 from app.core.db import Transaction, merchant_of
 from app.payments import queries
 from tests.checkout.conftest import Due
 from tests.checkout.payer import Payer
+from tests.make import NOON
+from tests.payments.builders import issue
 
 _FORM_TOKEN = re.compile(r"[\w.-]{60,}")  # the only thing that differs from page to page
 
@@ -178,3 +181,30 @@ def test_late_usage_names_the_days_it_is_about(
 
     assert "Agent runs (model = gpt-5)" in payer.text
     assert "Late usage Apr 1, 2026 – Apr 30, 2026" in payer.text
+
+
+def test_the_payer_is_asked_for_what_balance_and_credit_notes_left(
+    app: Flask, transaction: Transaction
+) -> None:
+    left = {"balance_minor": 10_000, "credited_minor": 5_000, "due_minor": 75_533}
+    with transaction() as session:
+        invoice = issue(session, finalized_at=clock.now(), **left)
+        payer = Payer(app, f"/pay/{collection.link_token(invoice)}")
+
+    assert payer.look("?lang=en") == "open"
+    assert "755<em>.33</em>" in payer.text
+    assert re.search(r"Balance used</dt>\s*<dd>\s*<span class=\"money\">−¥100\.00", payer.text)
+    assert re.search(r"Credited</dt>\s*<dd>\s*<span class=\"money\">−¥50\.00", payer.text)
+
+
+def test_nobody_is_thanked_for_an_invoice_that_credit_notes_settled(
+    app: Flask, transaction: Transaction
+) -> None:
+    settled = {"status": InvoiceStatus.PAID, "paid_at": NOON, "due_minor": 0}
+    with transaction() as session:
+        invoice = issue(session, credited_minor=90_533, **settled)
+        payer = Payer(app, f"/pay/{collection.link_token(invoice)}")
+
+    assert payer.look("?lang=en") == "free"
+    assert "Nothing to pay" in payer.text
+    assert "Payment received" not in payer.text

@@ -7,11 +7,15 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from app.audit.recording import SYSTEM
+from app.billing import bulk
 from app.billing.credit_models import CreditNote, CreditReason, Disposition
+from app.billing.handling_models import BulkAction, InvoiceBulk
 from app.billing.models import Invoice
 from app.core import clock
 from app.core.crypto import Keyring
 from app.core.ids import Prefix, show
+from app.core.language import Language
 from app.ledger import queries as ledger
 from app.pricing import metrics
 from app.webhooks import emitting, endpoints, queries
@@ -57,6 +61,7 @@ BODIES: dict[str, Any] = {
     "red_letter_fapiao": {"number": "12345678", "issuedOn": "2026-06-02", "file": "JVBERi0="},
     "create_invoice": ONE_OFF,
     "replace_invoice": ONE_OFF,
+    "start_invoice_bulk": {"action": "resend", "invoiceIds": ["inv_0123456789abc"]},
     "create_credit_note": CREDIT,
     "preview_credit_note": CREDIT,
     "adjust_customer_balance": {"amountMinor": 100, "reason": "Thanks"},
@@ -142,6 +147,7 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
         "customer_id": show(Prefix.CUSTOMER, customer.id),
         "contract_id": show(Prefix.CONTRACT, make.contract(version, customer_id=customer.id).id),
         "invoice_id": show(Prefix.INVOICE, invoice.id),
+        "invoice_bulk_id": show(Prefix.INVOICE_BULK, begun(session, invoice).id),
         "credit_note_id": show(Prefix.CREDIT_NOTE, credited(session, invoice).id),
         "fapiao_request_id": show(Prefix.FAPIAO_REQUEST, requested(session, invoice).id),
         "usage_event_id": show(Prefix.USAGE_EVENT, measured.id),
@@ -150,6 +156,13 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
         "webhook_delivery_id": show(Prefix.WEBHOOK_DELIVERY, delivery.id),
         "ledger_transaction_id": show(Prefix.LEDGER_TRANSACTION, posted.id),
     }
+
+
+def begun(session: Session, invoice: Invoice) -> InvoiceBulk:
+    """Begin to mail the invoice again, with no other."""
+    return bulk.start(
+        session, BulkAction.RESEND, [invoice.id], language=Language.EN, actor=SYSTEM, now=NOON
+    )
 
 
 def credited(session: Session, invoice: Invoice) -> CreditNote:

@@ -6,9 +6,10 @@ from typing import Annotated
 import msgspec
 
 from app.api.operations import Call
-from app.api.v1.base import API, DecimalText, In, Out
+from app.api.v1.base import API, DecimalText, In, Moment, Out, utc
 from app.api.v1.invoices import TAG, InvoiceOut, InvoiceWithLines, VoidIn, with_lines
-from app.billing import collection, invoicing, one_off, queries, reissue
+from app.billing import collection, invoicing, one_off, queries, reissue, resending
+from app.billing.handling_models import InvoiceResend
 from app.billing.one_off import Item, OneOff
 from app.billing.proration import Days
 from app.core.errors import Invalid
@@ -75,6 +76,24 @@ class OneOffIn(In, kw_only=True):
         if self.period_from is None or self.period_to is None:
             raise Invalid("name both days, or none", path="period_to")
         return Days(self.period_from, self.period_to)
+
+
+class InvoiceResendOut(Out):
+    """A mail that was asked for; its delivery goes on by itself."""
+
+    id: str
+    invoice_id: str
+    created_at: Moment
+    created_by: str
+
+    @classmethod
+    def of(cls, asked: InvoiceResend) -> "InvoiceResendOut":
+        return cls(
+            id=show(Prefix.INVOICE_RESEND, asked.id),
+            invoice_id=show(Prefix.INVOICE, asked.invoice_id),
+            created_at=utc(asked.created_at),
+            created_by=asked.created_by,
+        )
 
 
 class InvoiceGone(Out):
@@ -195,3 +214,20 @@ def reissue_invoice(call: Call, invoice_id: int) -> InvoiceWithLines:
         call.session, invoice_id, rates=runtime().rates, actor=call.actor, now=call.now
     )
     return with_lines(call.session, invoice)
+
+
+@API.route(
+    "POST",
+    "/invoices/<invoice_id>/resend",
+    scope=Scope.INVOICE_WRITE,
+    tag=TAG,
+    returns=InvoiceResendOut,
+    status=201,
+)
+def resend_invoice(call: Call, invoice_id: int) -> InvoiceResendOut:
+    """Mail an invoice once more, or its receipt once it is paid, to the address of now.
+
+    Answers 409 `mailed_just_now` within a minute of the last time.
+    """
+    asked = resending.resend(call.session, invoice_id, actor=call.actor, now=call.now)
+    return InvoiceResendOut.of(asked)

@@ -253,7 +253,7 @@ class InvoiceList(Listing[InvoiceOut]):
     errors=(404,),
 )
 def list_invoices(call: Call, query: InvoiceQuery) -> Listing[InvoiceOut]:
-    """List invoices; `q` is a part of the number.
+    """List invoices; `q` is how the number begins or ends.
 
     A cursor goes on in the order it began in: send the same `sort` with it.
     """

@@ -2,6 +2,8 @@
 
 import hashlib
 import secrets
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -16,12 +18,36 @@ from app.core.db import begin
 from app.extensions import limiter
 from app.identity import keys
 from app.identity.models import Mode, Scope
-from tests.api.caller import BODIES, Caller
-from tests.api.conftest import Call, new_caller, new_merchant
+from tests.api.caller import BODIES, Caller, stock
+from tests.api.conftest import new_caller, new_merchant
 
 QUERIES = {"get_usage": {"from": "2026-05-01", "to": "2026-06-01"}}
 WITH_IDS = [operation for operation in API.operations if operation.path_ids]
 UNKNOWN = f"bm_sandbox_AbCd1234.{ids.show_merchant(4711)}{'x' * 32}"
+
+
+@pytest.fixture(scope="module")
+def owner(engine: Engine) -> int:
+    """Make the one merchant whose rows are asked for: what is refused changes nothing."""
+    return new_merchant(engine)
+
+
+@pytest.fixture(scope="module")
+def rows(app: Flask, engine: Engine, owner: int) -> dict[str, str]:
+    """Add a row of every kind to him; the ids by the names of paths."""
+    with begin(engine, owner) as session:
+        return stock(session, app.extensions["buffmoney"].keyring)
+
+
+@pytest.fixture(scope="module")
+def owner_without(app: Flask, engine: Engine, owner: int) -> Callable[[Scope], Caller]:
+    """Call as the owner of the rows with every scope but one."""
+
+    @cache  # a merchant has room for few keys
+    def caller(scope: Scope) -> Caller:
+        return new_caller(app, engine, owner, scopes=set(Scope) - {scope})
+
+    return caller
 
 
 def name(operation: Operation) -> str:
@@ -57,11 +83,9 @@ def test_without_a_key_nothing_is_answered(
 
 @pytest.mark.parametrize("operation", API.operations, ids=name)
 def test_every_other_scope_is_not_enough(
-    caller_with: Call, rows: dict[str, str], operation: Operation
+    owner_without: Callable[[Scope], Caller], rows: dict[str, str], operation: Operation
 ) -> None:
-    others = set(Scope) - {operation.scope}
-
-    status, problem = call(caller_with(scopes=others), operation, rows)
+    status, problem = call(owner_without(operation.scope), operation, rows)
 
     assert (status, problem["code"]) == (403, "insufficient_scope")
 
@@ -95,9 +119,8 @@ def test_a_foreign_row_can_not_be_referred_to(stranger: Caller, rows: dict[str, 
     assert answer.status_code == 404
 
 
-def test_a_revoked_key_is_refused_on_the_next_call(
-    app: Flask, engine: Engine, merchant_id: int
-) -> None:
+def test_a_revoked_key_is_refused_on_the_next_call(app: Flask, engine: Engine) -> None:
+    merchant_id = new_merchant(engine)
     caller = new_caller(app, engine, merchant_id)
     assert caller.get("/products").status_code == 200
 

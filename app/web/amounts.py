@@ -1,4 +1,4 @@
-"""Amounts as people type them: major units, as decimals."""
+"""Amounts as people type and read them: major units, as decimals."""
 
 from app.core.decimals import EXACT, InvalidDecimal, parse_decimal, plain
 from app.core.errors import Invalid
@@ -20,6 +20,11 @@ def read_amount(text: str, currency: Currency, *, path: str) -> Money:
     if minor != minor.to_integral_value():
         raise InvalidAmount(f"has more decimals than {currency} has", path=path)
     return Money(sign * int(minor), currency)
+
+
+def grouped(amount: Money) -> str:
+    """Write an amount for a sentence: 12,641.00 USD."""
+    return f"{amount.major:,} {amount.currency}".replace("-", "−")
 
 
 def to_minor_text(text: str, currency: Currency) -> str:

@@ -53,7 +53,7 @@ def kinds() -> dict[str, str]:
         EntryKind.CREDIT_NOTE.value: _("Credit note"),
         EntryKind.USED.value: _("Paid for an invoice"),
         EntryKind.RETURNED.value: _("Given back: the invoice is void"),
-        EntryKind.ADJUSTMENT.value: _("By hand"),
+        EntryKind.ADJUSTMENT.value: _("Adjusted by hand"),
     }
 
 

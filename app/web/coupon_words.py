@@ -6,13 +6,14 @@ from flask_babel import gettext as _
 from app.core.decimals import plain
 from app.pricing.discounts import Duration
 from app.pricing.models import Coupon
+from app.web.amounts import grouped
 
 
 def benefit(coupon: Coupon) -> str:
     """Return what the coupon takes off, such as `10%` or `5.00 USD`."""
     if coupon.percent is not None:
         return f"{plain(coupon.percent)}%"
-    return str(coupon.amount)
+    return grouped(coupon.amount) if coupon.amount else ""
 
 
 def duration(coupon: Coupon) -> str:
@@ -30,7 +31,7 @@ def bounds(coupon: Coupon) -> list[str]:
     """Return what bounds the coupon, a sentence each; empty when nothing does."""
     said = []
     if coupon.minimum:
-        said.append(_("Invoices from %(amount)s on", amount=coupon.minimum))
+        said.append(_("Invoices from %(amount)s on", amount=grouped(coupon.minimum)))
     if coupon.product_codes:
         said.append(_("Products: %(codes)s", codes=", ".join(coupon.product_codes)))
     if coupon.metric_codes:

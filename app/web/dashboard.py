@@ -33,6 +33,7 @@ from app.payments.models import CaseStatus
 from app.pricing import queries as catalogue
 from app.web import charts, onboarding
 from app.web.access import now
+from app.web.amounts import grouped
 from app.web.axes import axis_days, short
 from app.web.moments import format_date
 from app.web.page import page
@@ -215,7 +216,7 @@ def _troubles(session: Session) -> list[Trouble]:
         order = payments.get_order(session, case.payment_order_id)
         troubles.append(
             Trouble(
-                _("%(amount)s came that pays no invoice", amount=case.amount),
+                _("%(amount)s came that pays no invoice", amount=grouped(case.amount)),
                 _("It is booked aside until it is decided."),
                 url_for("web.invoice", invoice_id=show(Prefix.INVOICE, order.invoice_id)),
             )

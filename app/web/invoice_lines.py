@@ -37,6 +37,7 @@ class Line:
     tax: Money
     tax_name: str
     is_priced: bool
+    unit_price: str
     tiers: Sequence[StepRow]
 
 
@@ -91,6 +92,8 @@ def tax_name(line: InvoiceLine) -> str:
 
 def _row(line: InvoiceLine, invoice: Invoice, *, customer: str) -> Line:
     is_commitment = line.kind is LineKind.COMMITMENT
+    steps = line_steps.steps_of(line, invoice.currency)
+    is_item = line.kind is LineKind.ITEM and len(steps) == 1  # the row itself says all of its step
     return Line(
         metric=line.metric_code,
         description=_("Minimum commitment") if is_commitment else line.description,
@@ -104,7 +107,8 @@ def _row(line: InvoiceLine, invoice: Invoice, *, customer: str) -> Line:
         tax=Money(line.tax_minor, invoice.currency),
         tax_name=tax_name(line),
         is_priced=line.is_priced,
-        tiers=line_steps.steps_of(line, invoice.currency),
+        unit_price=steps[0].unit_price if is_item else "",
+        tiers=[] if is_item else steps,
     )
 
 

@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 from app.billing import mailings, reissue, reminders, viewing
 from app.billing.credit_models import CreditNote
 from app.billing.models import Invoice, InvoiceKind
-from app.core.money import Money
 from app.ledger.journals import Kind
 from app.ledger.queries import TransactionView
 from app.mail.models import Mail, MailKind, MailStatus
 from app.payments.models import PaymentOrder, PaymentStatus
+from app.web.amounts import grouped
 
 
 @dataclass(frozen=True)
@@ -153,12 +153,8 @@ def channel_name(order: PaymentOrder) -> str:
 
 
 def _credited(note: CreditNote) -> Happening:
-    title = _("Credited %(amount)s", amount=_shown(note.amount))
+    title = _("Credited %(amount)s", amount=grouped(note.amount))
     return _at("undo-2", title, note.created_at, text=note.number, tone="warn")
-
-
-def _shown(amount: Money) -> str:
-    return f"{amount.major:,} {amount.currency}"
 
 
 def _offset() -> timedelta:

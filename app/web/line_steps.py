@@ -68,8 +68,10 @@ def _bounds(row: Mapping[str, Any]) -> str:
 
 
 def _unit_price(row: Mapping[str, Any], unit: str, currency: Currency) -> str:
-    shown = f"{price(row['unit_price'], currency)} / {unit}" if row["unit_price"] != "0" else ""
-    return _with_flat_fee(shown or _("free"), row, currency)
+    if row["unit_price"] == "0":
+        return _with_flat_fee(_("free"), row, currency)
+    shown = price(row["unit_price"], currency)
+    return _with_flat_fee(f"{shown} / {unit}" if unit else shown, row, currency)
 
 
 def _share(row: Mapping[str, Any], currency: Currency) -> str:

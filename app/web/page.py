@@ -11,7 +11,7 @@ from jinja2_fragments.flask import render_block
 
 from app.core.language import Language
 from app.extensions import babel
-from app.web import access, addresses, invoice_rows, moments
+from app.web import access, addresses, amounts, invoice_rows, moments
 
 LANGUAGES = {"en": "en", "zh": "zh_Hans_CN"}
 LANGUAGE_NAMES = {Language.ZH_HANS_CN: "中文", Language.EN: "English"}
@@ -50,6 +50,7 @@ def register(app: Flask) -> None:
     app.jinja_env.globals["url_for"] = addresses.url_for
     app.jinja_env.filters["dateformat"] = moments.format_date
     app.jinja_env.filters["datetimeformat"] = moments.format_datetime
+    app.jinja_env.filters["grouped"] = amounts.grouped
     app.jinja_env.filters["invoice_status"] = invoice_rows.shown_status
     with app.app_context():
         speaking = {language: _speak(app, language) for language in LANGUAGES.values()}

@@ -273,7 +273,7 @@ def test_invoices_of_late_usage_are_marked_and_filtered(browser: Browser, engine
 
     page = browser.text("/merchant/invoices?kind=late")
     assert invoice in page
-    assert '<span class="badge" data-tone="info">Late usage' in page
+    assert '<span class="tag">Late usage' in page
     assert ",late,open," in browser.get("/merchant/invoices?kind=late&format=csv").text
     assert invoice not in browser.text("/merchant/invoices?kind=usage")
 

@@ -1,36 +1,49 @@
-"""Alipay's gateway, precreate: a QR code on our page, scanned with Alipay."""
+"""Alipay's gateway: a QR code on our page, or Alipay's own page on a desktop or a mobile."""
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, unquote
 
 import httpx
 
-from app.channels import alipay_crypto, signing, wire
+from app.channels import alipay_bill, alipay_crypto, statements, wire
+from app.channels.alipay_calls import TIME, AlipaySettings, Calls
 from app.channels.base import (
     Ask,
     BadNotice,
     ChannelName,
     ChannelRefused,
+    ChannelShort,
     ChannelUnavailable,
     Method,
     Notice,
     NoticeKind,
     Opened,
+    Refund,
+    RefundAsk,
+    RefundState,
+    Statement,
+    StatementNotReady,
     Trade,
     TradeState,
 )
-from app.channels.wire import Answer, Untrusted, expect, json_object, optional_text, text
+from app.channels.breaker import Breaker
+from app.channels.wire import Untrusted, expect, optional_text, text
 from app.core.money import Currency, Money
 
-_TIME = "%Y-%m-%d %H:%M:%S"
+__all__ = ["Alipay", "AlipaySettings"]
+
 _SUBJECT_CHARACTERS = 256
-_SUBJECT_FORBIDDEN = str.maketrans("/=&", "   ")
+_REASON_CHARACTERS = 256
+# The first three are refused; a comma would move the columns of the bill.
+_SUBJECT_FORBIDDEN = str.maketrans("/=&,", "    ")
+_PAGES = {
+    Method.PAGE: ("alipay.trade.page.pay", "FAST_INSTANT_TRADE_PAY"),
+    Method.WAP: ("alipay.trade.wap.pay", "QUICK_WAP_WAY"),
+}
 
 # TRADE_CLOSED is both: never paid, or paid and then refunded in full. The time of payment tells.
 _STATES = {
@@ -39,64 +52,55 @@ _STATES = {
     "TRADE_FINISHED": TradeState.PAID,
     "TRADE_CLOSED": TradeState.CLOSED,
 }
+_REFUNDED = "REFUND_SUCCESS"
 
-_DONE = "10000"
-_BUSINESS_REFUSED = "40004"
-# The gateway itself says no, before it knows for whom to sign: these answers come unsigned.
-_GATEWAY_REFUSED = {"20001", "40001", "40002", "40006"}
 _UNKNOWN_ORDER = "ACQ.TRADE_NOT_EXIST"
+# Something else went back under this number: nobody may take it for a refusal.
+_OTHER_REFUND = "ACQ.DISCORDANT_REPEAT_REQUEST"
+_SHORT = "ACQ.SELLER_BALANCE_NOT_ENOUGH"
+_EMPTY_DAY, _NOT_THERE = "NO_BILL_DATA", "BILL_NOT_EXIST"
 _YUAN = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?")
-
-
-@dataclass(frozen=True)
-class AlipaySettings:
-    """One merchant's application, its keys in PEM.
-
-    `alipay_public_key_pem` is Alipay's, not the one we uploaded. `product_code` depends on the
-    merchant's contract: the order code, or face to face.
-    """
-
-    gateway_url: str
-    app_id: str
-    seller_id: str
-    app_private_key_pem: str = field(repr=False)
-    alipay_public_key_pem: str = field(repr=False)
-    product_code: str = "QR_CODE_OFFLINE"
 
 
 class Alipay:
     """Alipay as a `Channel`, to be shared between threads. Raises ValueError on a bad key."""
 
     name: Final = ChannelName.ALIPAY
-    method: Final = Method.PRECREATE
+    methods: Final = frozenset({Method.PRECREATE, *_PAGES})
 
-    def __init__(self, settings: AlipaySettings, *, client: httpx.Client | None = None) -> None:
+    def __init__(
+        self,
+        settings: AlipaySettings,
+        *,
+        client: httpx.Client | None = None,
+        breaker: Breaker | None = None,
+    ) -> None:
         self._settings = settings
-        self._client = client or wire.new_client()
-        self._private_key = signing.load_private_key(settings.app_private_key_pem)
-        self._public_key = signing.load_public_key(settings.alipay_public_key_pem)
+        self._calls = Calls(settings, client=client, breaker=breaker)
 
     def open(self, ask: Ask, *, now: datetime) -> Opened:
-        """Order a payment code. It lives two hours, and no trade exists until it is scanned."""
-        order = {
-            "out_trade_no": ask.out_trade_no,
-            "total_amount": str(ask.amount.major),
-            "subject": ask.description.translate(_SUBJECT_FORBIDDEN)[:_SUBJECT_CHARACTERS],
-            "product_code": self._settings.product_code,
-            "time_expire": ask.expires_at.astimezone(wire.CHINA).strftime(_TIME),
-            "passback_params": quote(ask.attach, safe=""),
-        }
-        fields = self._call("alipay.trade.precreate", order, notify_url=ask.notify_url, now=now)
+        """Order a payment code, or sign the URL of Alipay's own page, which calls nobody.
+
+        The code lives two hours. Either way no trade exists until the payer has come to it.
+        """
+        if ask.method not in self.methods:
+            raise ValueError(f"Alipay has no {ask.method}")
+        if ask.method is not Method.PRECREATE:
+            return Opened(ask.method, self._page(ask, now=now))
+        order = _order(ask, self._settings.product_code)
+        fields = self._calls.call(
+            "alipay.trade.precreate", order, now=now, notify_url=ask.notify_url
+        )
         try:
             expect(fields, out_trade_no=ask.out_trade_no)
-            return Opened(self.method, text(fields, "qr_code"))
+            return Opened(ask.method, text(fields, "qr_code"))
         except Untrusted as fault:
             raise ChannelUnavailable(f"alipay's order: {fault}") from fault
 
     def query(self, out_trade_no: str, *, now: datetime) -> Trade:
-        """Ask for a trade. NOT_FOUND is what it is until somebody scans the code."""
+        """Ask for a trade. NOT_FOUND is what it is until the payer has come to it."""
         try:
-            fields = self._call("alipay.trade.query", {"out_trade_no": out_trade_no}, now=now)
+            fields = self._calls.call("alipay.trade.query", {"out_trade_no": out_trade_no}, now=now)
             expect(fields, out_trade_no=out_trade_no)
             return _trade(fields, paid_at="send_pay_date")
         except ChannelRefused as refusal:
@@ -109,22 +113,82 @@ class Alipay:
     def close(self, out_trade_no: str, *, now: datetime) -> None:
         """Close a scanned, unpaid trade. A code nobody scanned stays payable until it expires."""
         try:
-            self._call("alipay.trade.close", {"out_trade_no": out_trade_no}, now=now)
+            self._calls.call("alipay.trade.close", {"out_trade_no": out_trade_no}, now=now)
         except ChannelRefused as refusal:
             if refusal.channel_code != _UNKNOWN_ORDER:
                 raise
+
+    def refund(self, ask: RefundAsk, *, now: datetime) -> Refund:
+        """Refund at once; without a change of funds it has to be queried, ten seconds later."""
+        order = {
+            "out_trade_no": ask.out_trade_no,
+            "refund_amount": str(ask.amount.major),
+            "out_request_no": ask.out_refund_no,
+            "refund_reason": ask.reason[:_REASON_CHARACTERS],
+        }
+        try:
+            fields = self._calls.call("alipay.trade.refund", order, now=now)
+            return _refund(fields, ask)
+        except ChannelRefused as refusal:
+            if refusal.channel_code == _SHORT:
+                raise ChannelShort(refusal.channel_code, refusal.channel_message) from refusal
+            if refusal.channel_code == _OTHER_REFUND:
+                raise ChannelUnavailable(f"alipay's refund: {refusal}") from refusal
+            raise
+        except Untrusted as fault:
+            raise ChannelUnavailable(f"alipay's refund: {fault}") from fault
+
+    def query_refund(self, ask: RefundAsk, *, now: datetime) -> Refund:
+        """Ask for a refund. No status at all means that there is none of this number."""
+        question = {
+            "out_trade_no": ask.out_trade_no,
+            "out_request_no": ask.out_refund_no,
+            "query_options": ["gmt_refund_pay"],
+        }
+        try:
+            fields = self._calls.call("alipay.trade.fastpay.refund.query", question, now=now)
+            return _found_refund(fields, ask)
+        except ChannelRefused as refusal:
+            if refusal.channel_code != _UNKNOWN_ORDER:
+                raise
+            return Refund(
+                RefundState.NOT_FOUND, ask.out_refund_no, ask.out_trade_no, refusal.channel_code
+            )
+        except Untrusted as fault:
+            raise ChannelUnavailable(f"alipay's refund: {fault}") from fault
+
+    def fetch_statement(self, day: date, *, now: datetime) -> Statement:
+        """Fetch the bill of a day's trades, which exists from ten o'clock on the next."""
+        question = {"bill_type": "trade", "bill_date": day.isoformat()}
+        try:
+            fields = self._calls.call(
+                "alipay.data.dataservice.bill.downloadurl.query", question, now=now
+            )
+            url = text(fields, "bill_download_url")
+        except ChannelRefused as refusal:
+            return self._without_file(refusal, day, now=now)
+        except Untrusted as fault:
+            raise ChannelUnavailable(f"alipay's statement: {fault}") from fault
+        raw = self._calls.download(url)
+        rows = alipay_bill.read_trades(
+            alipay_bill.unpack(raw), day=day, seller_id=self._settings.seller_id
+        )
+        return statements.of(self.name, day, raw, rows=rows)
 
     def read_notice(
         self,
         headers: Mapping[str, str],  # noqa: ARG002 - Alipay signs and says nothing in headers
         body: bytes,
         *,
-        now: datetime,  # noqa: ARG002 - a resent notice keeps its time: `notify_id` guards replay
+        now: datetime,
     ) -> Notice:
-        """Read a notification of a trade, or of a refund of it."""
+        """Read a notification of a trade, or of a refund of it.
+
+        A resent one keeps its time, so it can not be stale: `notice_id` guards against replay.
+        """
         try:
             fields = alipay_crypto.read_form(body)
-            alipay_crypto.verify_notice(self._public_key, fields)
+            self._calls.verify_notice(fields, now=now)
             expect(
                 fields,
                 app_id=self._settings.app_id,
@@ -136,70 +200,34 @@ class Alipay:
         except Untrusted as fault:
             raise BadNotice(f"alipay: {fault}") from fault
 
-    def _call(
-        self, method: str, content: Mapping[str, str], *, now: datetime, notify_url: str = ""
-    ) -> dict[str, object]:
-        """Send a signed call and return what its verified answer says."""
-        common = {
-            "app_id": self._settings.app_id,
-            "method": method,
-            "format": "JSON",
-            "charset": "utf-8",
-            "sign_type": alipay_crypto.SIGN_TYPE,
-            "timestamp": now.astimezone(wire.CHINA).strftime(_TIME),
-            "version": "1.0",
-            **({"notify_url": notify_url} if notify_url else {}),
-        }
-        body = {"biz_content": json.dumps(content, ensure_ascii=False, separators=(",", ":"))}
-        common["sign"] = alipay_crypto.sign_request(self._private_key, {**common, **body})
-        request = self._client.build_request(
-            "POST",
-            f"{self._settings.gateway_url}?{urlencode(common)}",
-            headers={
-                **wire.HEADERS,
-                "Content-Type": "application/x-www-form-urlencoded;charset=utf-8",
-            },
-            content=urlencode(body),
+    def _without_file(self, refusal: ChannelRefused, day: date, *, now: datetime) -> Statement:
+        """Tell a day of no trade from one whose file is not written: one word stands for both."""
+        word = refusal.channel_code.upper()
+        if _NOT_THERE not in word and _EMPTY_DAY not in word:
+            raise refusal
+        if _EMPTY_DAY in word or statements.is_written(day, now=now):
+            return statements.empty(self.name, day)
+        raise StatementNotReady(f"alipay has no statement of {day} yet") from refusal
+
+    def _page(self, ask: Ask, *, now: datetime) -> str:
+        method, product_code = _PAGES[ask.method]
+        order = _order(ask, product_code)
+        if ask.method is Method.WAP:
+            order["quit_url"] = ask.return_url
+        return self._calls.address(
+            method, order, now=now, notify_url=ask.notify_url, return_url=ask.return_url
         )
-        answer = wire.send(self._client, request)
-        try:
-            fields = self._verified(answer, method.replace(".", "_") + "_response")
-        except Untrusted as fault:
-            raise ChannelUnavailable(f"alipay's answer: {fault}") from fault
-        return _unless_refused(fields)
-
-    def _verified(self, answer: Answer, name: str) -> dict[str, object]:
-        """Cut out what was signed, verify that text and read that text. Raises Untrusted."""
-        if answer.status != httpx.codes.OK:
-            raise Untrusted(f"status {answer.status}")
-        try:
-            members = alipay_crypto.raw_members(answer.body.decode())
-        except UnicodeDecodeError as fault:
-            raise Untrusted("not UTF-8") from fault
-        raw = members.get(name) or members.get("error_response")
-        if raw is None:
-            raise Untrusted(f"{name} is missing")
-        fields = json_object(raw)
-        if "sign" in members:
-            signing.verify(self._public_key, raw.encode(), text(json_object(answer.body), "sign"))
-        elif fields.get("code") not in _GATEWAY_REFUSED:
-            raise Untrusted("it is not signed")
-        return fields
 
 
-def _unless_refused(fields: dict[str, object]) -> dict[str, object]:
-    """Return the fields of a call that was done. Raises ChannelRefused, ChannelUnavailable."""
-    try:
-        code = text(fields, "code")
-        sub_code = optional_text(fields, "sub_code") or code
-        message = optional_text(fields, "sub_msg") or optional_text(fields, "msg") or ""
-    except Untrusted as fault:
-        raise ChannelUnavailable(f"alipay's answer: {fault}") from fault
-    if code == _DONE:
-        return fields
-    if code in _GATEWAY_REFUSED | {_BUSINESS_REFUSED} and "SYSTEM_ERROR" not in sub_code:
-        raise ChannelRefused(sub_code, message)
-    raise ChannelUnavailable(f"alipay answered {code} {sub_code}")
+def _order(ask: Ask, product_code: str) -> dict[str, object]:
+    return {
+        "out_trade_no": ask.out_trade_no,
+        "total_amount": str(ask.amount.major),
+        "subject": ask.description.translate(_SUBJECT_FORBIDDEN)[:_SUBJECT_CHARACTERS],
+        "product_code": product_code,
+        "time_expire": ask.expires_at.astimezone(wire.CHINA).strftime(TIME),
+        "passback_params": quote(ask.attach, safe=""),
+    }
 
 
 def _trade(fields: Mapping[str, object], *, paid_at: str) -> Trade:
@@ -218,16 +246,58 @@ def _trade(fields: Mapping[str, object], *, paid_at: str) -> Trade:
         out_trade_no,
         raw_state,
         channel_txn_id=text(fields, "trade_no"),
-        paid=_yuan(text(fields, "total_amount")),
+        paid=_yuan(fields, "total_amount"),
         paid_at=moment,
         attach=attach,
     )
 
 
-def _yuan(written: str) -> Money:
+def _refund(fields: Mapping[str, object], ask: RefundAsk) -> Refund:
+    """Read the answer to a refund, whose `refund_fee` is all that went back so far."""
+    expect(fields, out_trade_no=ask.out_trade_no)
+    raw_state = f"fund_change={text(fields, 'fund_change')}"
+    if raw_state != "fund_change=Y":
+        return Refund(RefundState.PROCESSING, ask.out_refund_no, ask.out_trade_no, raw_state)
+    if _yuan(fields, "refund_fee").minor < ask.amount.minor:
+        raise Untrusted("less went back than was asked for")
+    return Refund(
+        RefundState.SUCCEEDED,
+        ask.out_refund_no,
+        ask.out_trade_no,
+        raw_state,
+        amount=ask.amount,
+        succeeded_at=_moment(fields, "gmt_refund_pay"),
+    )
+
+
+def _found_refund(fields: Mapping[str, object], ask: RefundAsk) -> Refund:
+    """Read the answer to the query of a refund, which has to be the one asked about."""
+    status = optional_text(fields, "refund_status")
+    if status is None:
+        return Refund(RefundState.NOT_FOUND, ask.out_refund_no, ask.out_trade_no, "")
+    expect(
+        fields,
+        refund_status=_REFUNDED,
+        out_trade_no=ask.out_trade_no,
+        out_request_no=ask.out_refund_no,
+    )
+    if _yuan(fields, "refund_amount") != ask.amount:
+        raise Untrusted(f"another amount than {ask.amount} went back")
+    return Refund(
+        RefundState.SUCCEEDED,
+        ask.out_refund_no,
+        ask.out_trade_no,
+        status,
+        amount=ask.amount,
+        succeeded_at=_moment(fields, "gmt_refund_pay"),
+    )
+
+
+def _yuan(fields: Mapping[str, object], name: str) -> Money:
     """Read yuan with at most two decimals, exactly."""
+    written = text(fields, name)
     if not _YUAN.fullmatch(written):
-        raise Untrusted("total_amount is not yuan with two decimals")
+        raise Untrusted(f"{name} is not yuan with two decimals")
     return Money(int(Decimal(written).scaleb(2)), Currency.CNY)
 
 
@@ -236,6 +306,6 @@ def _moment(fields: Mapping[str, object], name: str) -> datetime | None:
     if written is None:
         return None
     try:
-        return datetime.strptime(written, _TIME).replace(tzinfo=wire.CHINA)
+        return datetime.strptime(written, TIME).replace(tzinfo=wire.CHINA)
     except ValueError as fault:
         raise Untrusted(f"{name} is not a time") from fault

@@ -5,10 +5,10 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from app.channels import signing
-from app.channels.wire import Untrusted, expect, text
+from app.channels.wire import Untrusted, expect
 
 SIGN_TYPE = "RSA2"
 _MOST_FIELDS = 100
@@ -52,14 +52,13 @@ def read_form(body: bytes) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
-def verify_notice(key: RSAPublicKey, fields: Mapping[str, str]) -> None:
-    """Check a notification's signature over all its fields but `sign` and `sign_type`.
+def signed_notice(fields: Mapping[str, str]) -> bytes:
+    """Return the text a notification is signed over: all fields but `sign` and `sign_type`.
 
     Only RSA2 is taken, and the hash is never read off the signature. Raises Untrusted.
     """
     expect(fields, sign_type=SIGN_TYPE)
-    signed = {name: fields[name] for name in fields if name not in {"sign", "sign_type"}}
-    signing.verify(key, canonical(signed), text(fields, "sign"))
+    return canonical({name: fields[name] for name in fields if name not in {"sign", "sign_type"}})
 
 
 def raw_members(document: str) -> dict[str, str]:

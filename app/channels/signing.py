@@ -1,6 +1,8 @@
 """RSASSA-PKCS1-v1_5 with SHA-256, the one signature both channels use, and the keys for it."""
 
 import base64
+from dataclasses import dataclass
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -21,15 +23,30 @@ def load_private_key(pem: str) -> RSAPrivateKey:
     return key
 
 
-def load_public_key(pem: str) -> RSAPublicKey:
-    """Read an RSA public key, or the one in a certificate. Raises ValueError."""
+@dataclass(frozen=True, slots=True)
+class VerifyingKey:
+    """A channel's public key, and the certificate it came in, whose end is its own, too."""
+
+    key: RSAPublicKey
+    certificate: x509.Certificate | None = None
+
+    def is_valid(self, now: datetime) -> bool:
+        if self.certificate is None:
+            return True
+        begin, end = self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
+        return begin <= now < end
+
+
+def load_verifying_key(pem: str) -> VerifyingKey:
+    """Read an RSA public key, or a certificate with one. Raises ValueError."""
     raw = pem.encode()
-    is_certificate = b"BEGIN CERTIFICATE" in raw
-    key = (
-        x509.load_pem_x509_certificate(raw).public_key()
-        if is_certificate
-        else serialization.load_pem_public_key(raw)
-    )
+    if b"BEGIN CERTIFICATE" not in raw:
+        return VerifyingKey(_public(serialization.load_pem_public_key(raw)))
+    certificate = x509.load_pem_x509_certificate(raw)
+    return VerifyingKey(_public(certificate.public_key()), certificate)
+
+
+def _public(key: object) -> RSAPublicKey:
     if not isinstance(key, RSAPublicKey) or key.key_size < _SHORTEST_KEY_BITS:
         raise ValueError("not an RSA public key of at least 2048 bits")
     return key

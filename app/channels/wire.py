@@ -15,6 +15,8 @@ CHINA = timezone(timedelta(hours=8))  # both channels: a fixed offset, no summer
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 10
 ANSWER_BYTES = 1 << 20
+FILE_BYTES = 64 << 20  # a statement of some 200 000 rows
+FILE_SECONDS = 120
 
 HEADERS = {
     "User-Agent": "BuffMoney/1",
@@ -50,6 +52,17 @@ def send(client: httpx.Client, request: httpx.Request) -> Answer:
     ChannelUnavailable: what the channel did with the request is then unknown.
     """
     seconds = client.timeout.read or ANSWER_SECONDS
+    return _read(client, request, seconds=seconds, most_bytes=ANSWER_BYTES)
+
+
+def download(client: httpx.Client, request: httpx.Request) -> Answer:
+    """Fetch a file of up to FILE_BYTES within FILE_SECONDS. Raises ChannelUnavailable."""
+    return _read(client, request, seconds=FILE_SECONDS, most_bytes=FILE_BYTES)
+
+
+def _read(
+    client: httpx.Client, request: httpx.Request, *, seconds: float, most_bytes: int
+) -> Answer:
     deadline = time.monotonic() + seconds
     body = bytearray()
     try:
@@ -57,7 +70,7 @@ def send(client: httpx.Client, request: httpx.Request) -> Answer:
         try:
             for part in response.iter_raw():
                 body += part
-                if len(body) > ANSWER_BYTES or time.monotonic() > deadline:
+                if len(body) > most_bytes or time.monotonic() > deadline:
                     raise ChannelUnavailable("the channel's answer is too long or too slow")
         finally:
             response.close()

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.billing import collection
 from app.billing import queries as invoices
-from app.channels.base import Ask, Channel, Method
+from app.channels.base import Ask, Channel, ChannelName, Method
 from app.core import ids
 from app.core.db import Transaction, merchant_of
 from app.core.errors import Conflict
@@ -17,6 +17,7 @@ from app.payments.models import PAYMENT, PaymentEvent, PaymentOrder, PaymentStat
 from app.payments.trade_numbers import new_trade_no
 
 QR_LIFETIME = timedelta(minutes=15)
+_QR_CODE = {ChannelName.WECHAT: Method.NATIVE, ChannelName.ALIPAY: Method.PRECREATE}
 
 
 class InvoiceNotPayable(Conflict):
@@ -76,8 +77,8 @@ def open_payment(
         order = queries.lock_order(session, order.id)
         if PAYMENT.allows(order.status, PaymentEvent.SUBMIT):
             order.status = PAYMENT.after(order.status, PaymentEvent.SUBMIT)
-            order.qr_payload = opened.qr_payload
-        return _opening(order, opened.qr_payload)
+            order.qr_payload = opened.payload
+        return _opening(order, opened.payload)
 
 
 def _find_unsettled(
@@ -110,7 +111,7 @@ def _find_or_write(
         id=ids.new_id(),
         invoice_id=invoice.id,
         channel=channel.name,
-        method=channel.method,
+        method=_QR_CODE[channel.name],
         out_trade_no=new_trade_no(merchant_of(session)),
         amount_minor=invoice.due_minor,
         status=PaymentStatus.CREATED,
@@ -134,6 +135,7 @@ def _ask(session: Session, order: PaymentOrder, notify_url: str) -> Ask:
         expires_at=order.expires_at,
         notify_url=notify_url,
         attach=ids.show_merchant(order.merchant_id),
+        method=order.method,
     )
 
 

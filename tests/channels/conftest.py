@@ -5,14 +5,20 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from app.channels import wire
 from app.channels.alipay import Alipay
+from app.channels.base import ChannelName
+from app.channels.breaker import Breaker
 from app.channels.wechat import Wechat
 from tests.channels import signers
+
+BREAKERS = {name: Breaker(name) for name in ChannelName}
+MUCH_LATER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ def channel_server() -> Iterator[Stub]:
 def stub(channel_server: Stub) -> Iterator[Stub]:
     channel_server.seen.clear()
     channel_server.awake.set()
+    for breaker in BREAKERS.values():
+        breaker.run(lambda: None, now=MUCH_LATER)  # one answer, and it trusts the channel again
     yield channel_server
     channel_server.awake.set()
 
@@ -87,10 +95,16 @@ def stub(channel_server: Stub) -> Iterator[Stub]:
 def wechat(channel_server: Stub) -> Iterator[Wechat]:
     with wire.new_client() as client:
         settings = signers.wechat_settings(channel_server.url)
-        yield Wechat(settings, client=client, nonce=lambda: signers.NONCE)
+        yield Wechat(
+            settings,
+            client=client,
+            breaker=BREAKERS[ChannelName.WECHAT],
+            nonce=lambda: signers.NONCE,
+        )
 
 
 @pytest.fixture(scope="session")
 def alipay(channel_server: Stub) -> Iterator[Alipay]:
     with wire.new_client() as client:
-        yield Alipay(signers.alipay_settings(f"{channel_server.url}/gateway.do"), client=client)
+        settings = signers.alipay_settings(f"{channel_server.url}/gateway.do")
+        yield Alipay(settings, client=client, breaker=BREAKERS[ChannelName.ALIPAY])

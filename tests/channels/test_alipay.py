@@ -33,6 +33,7 @@ ASK = Ask(
     expires_at=datetime(2026, 11, 20, 4, 0, tzinfo=UTC),
     notify_url="https://pay.example.com/api/webhooks/alipay",
     attach="merchant=mrc_01",
+    method=Method.PRECREATE,
 )
 REQUESTS = {vector["name"]: vector for vector in ALIPAY["requests"]}
 OK = {"code": "10000", "msg": "Success", "out_trade_no": ORDER}

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from app.channels import signing, wechat_crypto
-from app.channels.base import Ask, Trade, TradeState
+from app.channels.base import Ask, Method, Trade, TradeState
 from app.core.money import Currency, Money
 
 ASK = Ask(
@@ -18,6 +18,7 @@ ASK = Ask(
     expires_at=datetime(2026, 11, 20, tzinfo=UTC),
     notify_url="https://pay.example.com/api/webhooks/wechat",
     attach="x" * 128,
+    method=Method.NATIVE,
 )
 
 
@@ -90,7 +91,7 @@ def test_a_weak_or_foreign_key_is_refused(
     with pytest.raises(ValueError, match="RSA private key"):
         signing.load_private_key(private)
     with pytest.raises(ValueError, match="RSA public key"):
-        signing.load_public_key(public)
+        signing.load_verifying_key(public)
 
 
 @pytest.mark.parametrize("key", ["", "0" * 31, "0" * 33, "密" * 32])

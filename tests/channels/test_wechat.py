@@ -1,6 +1,7 @@
 """A WeChat Pay order is opened, queried and closed; a doubtful answer settles nothing."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -32,6 +33,7 @@ ASK = Ask(
     expires_at=datetime(2026, 11, 20, 4, 0, tzinfo=UTC),
     notify_url="https://pay.example.com/api/webhooks/wechat",
     attach="mrc_01",
+    method=Method.NATIVE,
 )
 REQUESTS = {vector["name"]: vector for vector in WECHAT["requests"]}
 CODE_URL = {"code_url": "weixin://wxpay/bizpayurl?pr=p4lpSuKzz"}
@@ -87,7 +89,7 @@ def test_close_sends_the_vector(wechat: Wechat, stub: Stub) -> None:
 
 def test_a_long_description_is_cut_between_characters(wechat: Wechat, stub: Stub) -> None:
     stub.reply = wechat_reply(CODE_URL)
-    ask = Ask(ORDER, ASK.amount, "发" * 43, ASK.expires_at, ASK.notify_url, ASK.attach)
+    ask = replace(ASK, description="发" * 43)
 
     wechat.open(ask, now=WECHAT_NOW)
 

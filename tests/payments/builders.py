@@ -1,5 +1,6 @@
 """An issued invoice to pay, orders to pay it with, and a channel that remembers."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +18,10 @@ from app.channels.base import (
     Method,
     Notice,
     Opened,
+    Refund,
+    RefundAsk,
+    RefundState,
+    Statement,
     Trade,
     TradeState,
 )
@@ -146,10 +151,11 @@ class FakeChannel:
     """
 
     name: Final[ChannelName] = ChannelName.WECHAT
-    method: Final[Method] = Method.NATIVE
     depth: list[int] = field(default_factory=lambda: [0])
     trades: dict[str, Trade] = field(default_factory=dict)
+    refunds: dict[str, Refund] = field(default_factory=dict)
     asks: list[Ask] = field(default_factory=list)
+    refund_asks: list[RefundAsk] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     mishap: Exception | None = None
     does_it_first: bool = False
@@ -163,7 +169,7 @@ class FakeChannel:
                 ask.out_trade_no, Trade(TradeState.PENDING, ask.out_trade_no, "NOTPAY")
             )
         self._fail()
-        return Opened(self.method, f"weixin://wxpay/bizpayurl?pr={ask.out_trade_no}")
+        return Opened(ask.method, f"weixin://wxpay/bizpayurl?pr={ask.out_trade_no}")
 
     def query(self, out_trade_no: str, *, now: datetime) -> Trade:
         del now
@@ -181,9 +187,38 @@ class FakeChannel:
             raise ChannelRefused("ORDERPAID", "paid")
         self.trades[out_trade_no] = Trade(TradeState.CLOSED, out_trade_no, "CLOSED")
 
+    def refund(self, ask: RefundAsk, *, now: datetime) -> Refund:
+        del now
+        self._enter("refund")
+        if self.does_it_first or self.mishap is None:
+            done = Refund(RefundState.PROCESSING, ask.out_refund_no, ask.out_trade_no, "PROCESSING")
+            self.refund_asks.append(ask)
+            self.refunds.setdefault(ask.out_refund_no, done)
+        self._fail()
+        return self.refunds[ask.out_refund_no]
+
+    def query_refund(self, ask: RefundAsk, *, now: datetime) -> Refund:
+        del now
+        self._enter("query_refund")
+        self._fail()
+        unknown = Refund(
+            RefundState.NOT_FOUND, ask.out_refund_no, ask.out_trade_no, "RESOURCE_NOT_EXISTS"
+        )
+        return self.refunds.get(ask.out_refund_no, unknown)
+
+    def fetch_statement(self, day: date, *, now: datetime) -> Statement:
+        del now
+        self._enter("fetch_statement")
+        self._fail()
+        return Statement(self.name, day, (), b"", hashlib.sha256().hexdigest())
+
     def read_notice(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Notice:
         del headers, body, now
         raise BadNotice("nobody calls back here")
+
+    @property
+    def methods(self) -> frozenset[Method]:
+        return frozenset(Method)
 
     def pay(self, order: PaymentOrder) -> None:
         self.trades[order.out_trade_no] = paid(order)

@@ -86,7 +86,7 @@ def test_eight_openings_at_once_make_one_order(
 def test_each_channel_has_an_order_of_its_own(
     watched: Transaction, channel: FakeChannel, invoice: Invoice
 ) -> None:
-    alipay = FakeChannel(ChannelName.ALIPAY, Method.PRECREATE, depth=channel.depth)
+    alipay = FakeChannel(ChannelName.ALIPAY, depth=channel.depth)
     opened(watched, channel, invoice.id, now=NOON)
     opened(watched, alipay, invoice.id, now=NOON)
 

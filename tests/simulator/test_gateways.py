@@ -8,7 +8,7 @@ import pytest
 
 from app.channels import wire
 from app.channels.alipay import Alipay, AlipaySettings
-from app.channels.base import Ask, BadNotice, Channel, NoticeKind, TradeState
+from app.channels.base import Ask, BadNotice, Channel, Method, NoticeKind, TradeState
 from app.channels.wechat import Wechat, WechatSettings
 from app.core.money import Currency, Money
 from app.simulator.clock import now
@@ -33,7 +33,7 @@ def channels(simulator: Simulator, client: httpx.Client) -> Channels:
     }
 
 
-def ask_for(sink: Sink, path: str) -> Ask:
+def ask_for(sink: Sink, path: str, name: str) -> Ask:
     return Ask(
         out_trade_no=new_number(),
         amount=Money(29_900, Currency.CNY),
@@ -41,6 +41,7 @@ def ask_for(sink: Sink, path: str) -> Ask:
         expires_at=now() + timedelta(minutes=15),
         notify_url=sink.url(path),
         attach="merchant 7",
+        method=Method.NATIVE if name == "wechat" else Method.PRECREATE,
     )
 
 
@@ -53,11 +54,11 @@ def test_an_order_is_opened_paid_heard_of_and_found(
     simulator: Simulator, sink: Sink, channels: Channels, *, name: str
 ) -> None:
     channel, path = channels[name], f"/gateway/{name}"
-    ask = ask_for(sink, path)
+    ask = ask_for(sink, path, name)
 
     opened = channel.open(ask, now=now())
     assert channel.open(ask, now=now()) == opened
-    simulator.control("pay", qr=opened.qr_payload)
+    simulator.control("pay", qr=opened.payload)
     [received] = sink.wait(path)
     notice = channel.read_notice(lower(received), received.body, now=now())
     found = channel.query(ask.out_trade_no, now=now())
@@ -75,8 +76,8 @@ def test_a_forged_notice_is_a_bad_one(
     simulator: Simulator, sink: Sink, channels: Channels, *, name: str
 ) -> None:
     channel, path = channels[name], f"/forged/{name}"
-    opened = channel.open(ask_for(sink, path), now=now())
-    simulator.control("pay", qr=opened.qr_payload, notify="bad_signature")
+    opened = channel.open(ask_for(sink, path, name), now=now())
+    simulator.control("pay", qr=opened.payload, notify="bad_signature")
 
     received = sink.wait(path)[0]
 
@@ -94,7 +95,7 @@ def test_a_forged_notice_is_a_bad_one(
 def test_closing_ends_an_order_unless_nobody_knows_it_yet(
     sink: Sink, channels: Channels, *, name: str, before: TradeState, after: TradeState
 ) -> None:
-    channel, ask = channels[name], ask_for(sink, "/closed")
+    channel, ask = channels[name], ask_for(sink, "/closed", name)
     channel.open(ask, now=now())
     assert channel.query(ask.out_trade_no, now=now()).state is before
 
@@ -107,8 +108,8 @@ def test_closing_ends_an_order_unless_nobody_knows_it_yet(
 def test_a_scanned_order_can_be_closed(
     simulator: Simulator, sink: Sink, channels: Channels, *, name: str
 ) -> None:
-    channel, ask = channels[name], ask_for(sink, "/closed")
-    simulator.look(channel.open(ask, now=now()).qr_payload)
+    channel, ask = channels[name], ask_for(sink, "/closed", name)
+    simulator.look(channel.open(ask, now=now()).payload)
     assert channel.query(ask.out_trade_no, now=now()).state is TradeState.PENDING
 
     channel.close(ask.out_trade_no, now=now())

@@ -9,10 +9,11 @@ import json
 import sys
 from pathlib import Path
 
-from bench import growth, ingest, invoices, pages, pdf, rating, storms, versus
+from bench import crashes, growth, ingest, invoices, pages, pdf, rating, storms, versus
 
 BENCHMARKS = {
     "crash": storms.run_crash,
+    "crashes": crashes.run,
     "dup": storms.run_dup,
     "ingest": ingest.run,
     "ingest-growth": growth.run,

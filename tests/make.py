@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy.orm import Session
 
 from app.audit.models import ActorKind
+from app.audit.queries import list_entries
 from app.audit.recording import Actor
 from app.billing.replay_models import PriceReplay
 from app.core.db import Tenant, merchant_of
@@ -33,6 +34,20 @@ NOON = datetime(2026, 6, 2, 4, 0, tzinfo=UTC)
 
 ADA = Actor(ActorKind.USER, 7, "ada@lumen.example")
 """Who does what tests have done."""
+
+BY_ADA: dict[str, Any] = {"actor": ADA, "now": NOON}
+"""Who changes something, and when, where a test is about neither."""
+
+
+def deeds(session: Session, subject: str) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Return what was done to a row by Ada, the first deed first: its name, before and after."""
+    session.flush()
+    entries = reversed(list_entries(session, subject=subject).rows)
+    return [
+        (entry.action, entry.before, entry.after)
+        for entry in entries
+        if entry.actor_name == ADA.name
+    ]
 
 
 def cny(minor: int) -> Money:

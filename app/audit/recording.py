@@ -47,7 +47,12 @@ class Change:
 def record(
     session: Session, actor: Actor, action: str, *, subject: str, change: Change, now: datetime
 ) -> None:
-    """Write down that `actor` did `action` to `subject`, whose public id that is."""
+    """Write down that `actor` did `action` to `subject`, whose public id that is.
+
+    What changed nothing is no deed.
+    """
+    if change.before == change.after:
+        return
     session.add(
         AuditEntry(
             merchant_id=db.merchant_of(session),

@@ -12,10 +12,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import exists, func, select, union
 from sqlalchemy.orm import Session
 
+from app.audit.recording import Actor, Change, record
 from app.billing.coupon_models import ContractCoupon, CouponRedemption, RedemptionStatus
 from app.billing.models import Invoice, InvoiceStatus
 from app.core import db
 from app.core.errors import Conflict, NotFound
+from app.core.ids import Prefix, show
 from app.core.periods import local_date
 from app.customers.models import Contract
 from app.identity import clocks
@@ -96,7 +98,9 @@ class Attachment:
         return self.coupon.duration is Duration.ONCE and self.first_on is not None
 
 
-def attach(session: Session, contract_id: int, coupon_id: int, *, now: datetime) -> ContractCoupon:
+def attach(
+    session: Session, contract_id: int, coupon_id: int, *, actor: Actor, now: datetime
+) -> ContractCoupon:
     """Attach a coupon, after those the contract has: its next invoice uses it.
 
     Raises NotFound, ContractInvoiced, CouponAttached, TooManyCoupons, CouponArchived,
@@ -123,10 +127,15 @@ def attach(session: Session, contract_id: int, coupon_id: int, *, now: datetime)
     )
     session.add(row)
     session.flush()  # whoever counts the places of the coupon next has to see it
+    change = Change({}, _named(coupon))
+    subject = show(Prefix.CONTRACT, contract.id)
+    record(session, actor, "contract.coupon_attached", subject=subject, change=change, now=now)
     return row
 
 
-def detach(session: Session, contract_id: int, coupon_id: int) -> None:
+def detach(
+    session: Session, contract_id: int, coupon_id: int, *, actor: Actor, now: datetime
+) -> None:
     """Take a coupon off a contract: drafts and later invoices go without it. Raises NotFound."""
     contract = db.get_locked(session, Contract, contract_id, noun="contract")
     found = [row for row in _rows(session, contract.id) if row.coupon_id == coupon_id]
@@ -134,6 +143,9 @@ def detach(session: Session, contract_id: int, coupon_id: int) -> None:
         raise NotFound("the contract has no such coupon")
     session.delete(found[0])
     session.flush()
+    change = Change(_named(coupons.get_coupon(session, coupon_id)), {})
+    subject = show(Prefix.CONTRACT, contract.id)
+    record(session, actor, "contract.coupon_detached", subject=subject, change=change, now=now)
 
 
 def list_of_contract(session: Session, contract_id: int) -> list[Attachment]:
@@ -174,6 +186,10 @@ def contracts_with(session: Session, coupon: Coupon, *, limit: int) -> Sequence[
         .order_by(Contract.id.desc())
         .limit(limit)
     ).all()
+
+
+def _named(coupon: Coupon) -> dict[str, str]:
+    return {"coupon": show(Prefix.COUPON, coupon.id), "code": coupon.code}
 
 
 def _rows(session: Session, contract_id: int) -> Sequence[ContractCoupon]:

@@ -7,8 +7,10 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.audit.recording import Actor, Change, record
 from app.core import db
 from app.core.errors import Conflict, Invalid
+from app.core.ids import Prefix, show
 from app.core.text import clean_name
 from app.customers.models import (
     CUSTOMER,
@@ -93,7 +95,13 @@ def update_customer(
 
 
 def set_tax(
-    session: Session, customer_id: int, *, tax_rate_id: int | None, is_exempt: bool
+    session: Session,
+    customer_id: int,
+    *,
+    tax_rate_id: int | None,
+    is_exempt: bool,
+    actor: Actor,
+    now: datetime,
 ) -> Customer:
     """Put all that the customer buys under a rate, under none, or under those of the products.
 
@@ -105,7 +113,10 @@ def set_tax(
     if tax_rate_id is not None:
         taxes.lock_active(session, tax_rate_id)
     customer = db.get_locked(session, Customer, customer_id, noun="customer")
+    before = _tax_of(customer)
     customer.tax_rate_id, customer.is_tax_exempt = tax_rate_id, is_exempt
+    subject, change = show(Prefix.CUSTOMER, customer.id), Change(before, _tax_of(customer))
+    record(session, actor, "customer.tax_changed", subject=subject, change=change, now=now)
     return customer
 
 
@@ -134,6 +145,12 @@ def _move(customer: Customer, event: CustomerEvent) -> Customer:
     if not CUSTOMER.is_repeat(customer.status, event):
         customer.status = CUSTOMER.after(customer.status, event)
     return customer
+
+
+def _tax_of(customer: Customer) -> dict[str, object]:
+    rate_id = customer.tax_rate_id
+    shown = None if rate_id is None else show(Prefix.TAX_RATE, rate_id)
+    return {"tax_rate": shown, "is_tax_exempt": customer.is_tax_exempt}
 
 
 def _clean_email(email: str) -> str:

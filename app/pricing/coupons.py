@@ -10,8 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.audit.recording import Actor, Change, record
 from app.core import db
+from app.core.decimals import plain
 from app.core.errors import Conflict, Invalid
+from app.core.ids import Prefix, show
 from app.core.money import Currency
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.core.text import InvalidCode, clean_name, matches
@@ -72,6 +75,7 @@ def create_coupon(
     name: str,
     benefit: Benefit,
     bounds: Bounds,
+    actor: Actor,
     now: datetime,
 ) -> Coupon:
     """Add a coupon; its code is kept in capitals. Raises Invalid and CouponCodeTaken."""
@@ -88,6 +92,14 @@ def create_coupon(
     coupon: Coupon | None = session.scalar(free.returning(Coupon))
     if coupon is None:
         raise CouponCodeTaken(f"there is a coupon {code.upper()} already", path="code")
+    record(
+        session,
+        actor,
+        "coupon.created",
+        subject=_subject(coupon),
+        change=Change({}, _told(coupon)),
+        now=now,
+    )
     return coupon
 
 
@@ -118,28 +130,64 @@ def list_coupons(
     return newest_first(session, statement, Coupon.id, cursor=cursor, limit=limit)
 
 
-def rename_coupon(session: Session, coupon_id: int, *, name: str) -> Coupon:
+def rename_coupon(
+    session: Session, coupon_id: int, *, name: str, actor: Actor, now: datetime
+) -> Coupon:
     """Change what bills call the coupon. Raises NotFound and Invalid."""
     coupon = lock_coupon(session, coupon_id)
-    coupon.name = clean_name(name, path="name")
+    change = Change({"name": coupon.name}, {"name": clean_name(name, path="name")})
+    coupon.name = name
+    record(session, actor, "coupon.renamed", subject=_subject(coupon), change=change, now=now)
     return coupon
 
 
-def archive_coupon(session: Session, coupon_id: int) -> Coupon:
+def archive_coupon(session: Session, coupon_id: int, *, actor: Actor, now: datetime) -> Coupon:
     """Attach the coupon to no more contracts; those that have it keep it.
 
     Doing it twice changes nothing. Raises NotFound.
     """
     coupon = lock_coupon(session, coupon_id)
-    coupon.status = moved(coupon.status, CatalogEvent.ARCHIVE)
+    change = _move(coupon, CatalogEvent.ARCHIVE)
+    record(session, actor, "coupon.archived", subject=_subject(coupon), change=change, now=now)
     return coupon
 
 
-def restore_coupon(session: Session, coupon_id: int) -> Coupon:
+def restore_coupon(session: Session, coupon_id: int, *, actor: Actor, now: datetime) -> Coupon:
     """Let the coupon be attached again. Doing it twice changes nothing. Raises NotFound."""
     coupon = lock_coupon(session, coupon_id)
-    coupon.status = moved(coupon.status, CatalogEvent.RESTORE)
+    change = _move(coupon, CatalogEvent.RESTORE)
+    record(session, actor, "coupon.restored", subject=_subject(coupon), change=change, now=now)
     return coupon
+
+
+def _move(coupon: Coupon, event: CatalogEvent) -> Change:
+    before, coupon.status = coupon.status, moved(coupon.status, event)
+    return Change({"status": before.value}, {"status": coupon.status.value})
+
+
+def _subject(coupon: Coupon) -> str:
+    return show(Prefix.COUPON, coupon.id)
+
+
+def _told(coupon: Coupon) -> dict[str, object]:
+    """Return what a coupon says, as the audit trail keeps it; what it leaves open is left out."""
+    said = {
+        "code": coupon.code,
+        "name": coupon.name,
+        "percent": None if coupon.percent is None else plain(coupon.percent),
+        "amount_minor": coupon.amount_minor,
+        "currency": coupon.currency and coupon.currency.value,
+        "minimum_minor": coupon.minimum_minor,
+        "duration": coupon.duration.value,
+        "months": coupon.months,
+        "product_codes": coupon.product_codes,
+        "metric_codes": coupon.metric_codes,
+        "redeem_by": coupon.redeem_by and coupon.redeem_by.isoformat(),
+        "max_redemptions": coupon.max_redemptions,
+        "max_per_customer": coupon.max_per_customer,
+        "is_for_new_customers": coupon.is_for_new_customers,
+    }
+    return {name: value for name, value in said.items() if value}
 
 
 def _clean_code(code: str) -> str:

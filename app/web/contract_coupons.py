@@ -24,9 +24,8 @@ def attach_coupon(contract_id: str) -> Response:
     try:
         with transaction(g.merchant_id) as session:
             coupon_id = read(Prefix.COUPON, request.form.get("coupon", ""))
-            attachments.attach(
-                session, read(Prefix.CONTRACT, contract_id), coupon_id, now=access.now()
-            )
+            number, actor = read(Prefix.CONTRACT, contract_id), access.actor()
+            attachments.attach(session, number, coupon_id, actor=actor, now=access.now())
     except Conflict as refusal:
         flash(say(refusal), "bad")
     else:
@@ -37,9 +36,9 @@ def attach_coupon(contract_id: str) -> Response:
 def detach_coupon(contract_id: str, coupon_id: str) -> Response:
     """Take a coupon off the contract."""
     with transaction(g.merchant_id) as session:
-        attachments.detach(
-            session, read(Prefix.CONTRACT, contract_id), read(Prefix.COUPON, coupon_id)
-        )
+        coupon, actor = read(Prefix.COUPON, coupon_id), access.actor()
+        number = read(Prefix.CONTRACT, contract_id)
+        attachments.detach(session, number, coupon, actor=actor, now=access.now())
     flash(_("Drafts and later invoices go without it."), "ok")
     return _to_contract(contract_id)
 

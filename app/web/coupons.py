@@ -100,6 +100,7 @@ def create() -> Response:
                 name=form.values["name"],
                 benefit=_benefit(form),
                 bounds=_bounds(form),
+                actor=access.actor(),
                 now=access.now(),
             )
     except Refusal as refusal:
@@ -117,7 +118,9 @@ def rename(coupon_id: str) -> Response:
     try:
         with transaction(g.merchant_id) as session:
             number = read(Prefix.COUPON, coupon_id)
-            coupon = coupons.rename_coupon(session, number, name=form.values["name"])
+            coupon = coupons.rename_coupon(
+                session, number, name=form.values["name"], actor=access.actor(), now=access.now()
+            )
     except Invalid as refusal:
         return _show(coupon_id, form=form.refuse(refusal), status=422)
     flash(_("Saved"), "ok")
@@ -126,14 +129,16 @@ def rename(coupon_id: str) -> Response:
 
 def archive(coupon_id: str) -> Response:
     with transaction(g.merchant_id) as session:
-        coupon = coupons.archive_coupon(session, read(Prefix.COUPON, coupon_id))
+        number, actor = read(Prefix.COUPON, coupon_id), access.actor()
+        coupon = coupons.archive_coupon(session, number, actor=actor, now=access.now())
     flash(_("%(code)s is archived. Contracts that have it keep it.", code=coupon.code), "ok")
     return _to_coupon(coupon)
 
 
 def restore(coupon_id: str) -> Response:
     with transaction(g.merchant_id) as session:
-        coupon = coupons.restore_coupon(session, read(Prefix.COUPON, coupon_id))
+        number, actor = read(Prefix.COUPON, coupon_id), access.actor()
+        coupon = coupons.restore_coupon(session, number, actor=actor, now=access.now())
     flash(_("%(code)s can be attached again.", code=coupon.code), "ok")
     return _to_coupon(coupon)
 

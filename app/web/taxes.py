@@ -39,7 +39,7 @@ def create_tax_rate() -> Response:
                 name=form.values["name"],
                 percent=form.values["percent"],
                 is_inclusive=form.values["basis"] == "inclusive",
-                now=access.now(),
+                **_by(),
             )
     except Refusal as refusal:
         return _list(form=form.refuse(refusal), status=422)
@@ -49,14 +49,14 @@ def create_tax_rate() -> Response:
 
 def set_default_tax(tax_rate_id: str) -> Response:
     with transaction(g.merchant_id) as session:
-        rate = taxes.set_default(session, read(Prefix.TAX_RATE, tax_rate_id))
+        rate = taxes.set_default(session, read(Prefix.TAX_RATE, tax_rate_id), **_by())
     flash(_("%(name)s is on what has no rate of its own.", name=rate.name), "ok")
     return _to_list()
 
 
 def clear_default_tax(tax_rate_id: str) -> Response:
     with transaction(g.merchant_id) as session:
-        taxes.clear_default(session, read(Prefix.TAX_RATE, tax_rate_id))
+        taxes.clear_default(session, read(Prefix.TAX_RATE, tax_rate_id), **_by())
     flash(_("What has no rate of its own is not taxed."), "ok")
     return _to_list()
 
@@ -64,7 +64,7 @@ def clear_default_tax(tax_rate_id: str) -> Response:
 def archive_tax_rate(tax_rate_id: str) -> Response:
     try:
         with transaction(g.merchant_id) as session:
-            taxes.archive_tax_rate(session, read(Prefix.TAX_RATE, tax_rate_id))
+            taxes.archive_tax_rate(session, read(Prefix.TAX_RATE, tax_rate_id), **_by())
     except Conflict as refusal:
         flash(say(refusal), "bad")
     else:
@@ -74,7 +74,7 @@ def archive_tax_rate(tax_rate_id: str) -> Response:
 
 def restore_tax_rate(tax_rate_id: str) -> Response:
     with transaction(g.merchant_id) as session:
-        taxes.restore_tax_rate(session, read(Prefix.TAX_RATE, tax_rate_id))
+        taxes.restore_tax_rate(session, read(Prefix.TAX_RATE, tax_rate_id), **_by())
     flash(_("It can be given again."), "ok")
     return _to_list()
 
@@ -83,7 +83,8 @@ def set_product_tax(product_id: str) -> Response:
     """Put a product under the chosen rate, or under the default."""
     with transaction(g.merchant_id) as session:
         chosen = request.form.get("tax_rate", "")
-        taxes.set_product_tax(session, read(Prefix.PRODUCT, product_id), _rate_id(chosen))
+        rate_id = _rate_id(chosen)
+        taxes.set_product_tax(session, read(Prefix.PRODUCT, product_id), rate_id, **_by())
     flash(_("Saved"), "ok")
     return redirect(url_for("web.product", product_id=product_id), 303)
 
@@ -97,6 +98,7 @@ def set_customer_tax(customer_id: str) -> Response:
             read(Prefix.CUSTOMER, customer_id),
             tax_rate_id=None if chosen == EXEMPT else _rate_id(chosen),
             is_exempt=chosen == EXEMPT,
+            **_by(),
         )
     flash(_("Saved"), "ok")
     return redirect(url_for("web.customer", customer_id=customer_id), 303)
@@ -139,6 +141,11 @@ def _list(*, form: Form | None = None, status: int = 200) -> Response:
             **context,
             **PUBLIC_IDS,
         )
+
+
+def _by() -> dict[str, Any]:
+    """Return who changes it, and when: every change of a tax is written down."""
+    return {"actor": access.actor(), "now": access.now()}
 
 
 def _rate_id(chosen: str) -> int | None:

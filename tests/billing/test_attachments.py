@@ -20,15 +20,16 @@ from app.billing.attachments import (
 )
 from app.core.db import Transaction
 from app.core.errors import NotFound
+from app.core.ids import Prefix, show
 from app.core.money import Currency
 from app.pricing import coupons
 from app.pricing.discounts import Duration
 from tests.billing.make import Sold, billed, sold, use
-from tests.make import NOON, Make, usd
+from tests.make import ADA, BY_ADA, NOON, Make, deeds, usd
 
 
 def attach(session: Session, sale: Sold, coupon_id: int, *, now: datetime = NOON) -> None:
-    attachments.attach(session, sale.contract.id, coupon_id, now=now)
+    attachments.attach(session, sale.contract.id, coupon_id, actor=ADA, now=now)
 
 
 def test_the_next_invoice_uses_it(session: Session, make: Make) -> None:
@@ -106,7 +107,7 @@ def test_a_minimum_in_another_currency_is_refused(session: Session, make: Make) 
 
 def test_an_archived_one_is_refused(session: Session, make: Make) -> None:
     coupon = make.coupon()
-    coupons.archive_coupon(session, coupon.id)
+    coupons.archive_coupon(session, coupon.id, **BY_ADA)
 
     with pytest.raises(CouponArchived):
         attach(session, sold(make), coupon.id)
@@ -135,7 +136,7 @@ def test_detaching_what_was_not_used_frees_its_place(session: Session, make: Mak
     coupon, first = make.coupon(max_redemptions=1), sold(make)
     attach(session, first, coupon.id)
 
-    attachments.detach(session, first.contract.id, coupon.id)
+    attachments.detach(session, first.contract.id, coupon.id, **BY_ADA)
 
     attach(session, sold(make), coupon.id)
 
@@ -145,7 +146,7 @@ def test_detaching_what_was_used_frees_nothing(session: Session, make: Make) -> 
     use(session, first, "1000")
     attach(session, first, coupon.id)
     invoice = billed(session, first)
-    attachments.detach(session, first.contract.id, coupon.id)
+    attachments.detach(session, first.contract.id, coupon.id, **BY_ADA)
 
     with pytest.raises(CouponExhausted):
         attach(session, sold(make), coupon.id)
@@ -181,7 +182,7 @@ def test_a_contract_that_is_all_invoiced_takes_none(session: Session, make: Make
 
 def test_what_is_not_attached_can_not_be_detached(session: Session, make: Make) -> None:
     with pytest.raises(NotFound):
-        attachments.detach(session, sold(make).contract.id, make.coupon().id)
+        attachments.detach(session, sold(make).contract.id, make.coupon().id, **BY_ADA)
 
 
 def test_of_many_who_ask_for_the_last_place_one_gets_it(transaction: Transaction) -> None:
@@ -202,3 +203,15 @@ def test_of_many_who_ask_for_the_last_place_one_gets_it(transaction: Transaction
         answers = sorted(pool.map(ask, sales))
 
     assert answers == ["attached", *["coupon_exhausted"] * 5]
+
+
+def test_attaching_and_detaching_are_written_down(session: Session, make: Make) -> None:
+    sale, coupon = sold(make), make.coupon(code="WELCOME")
+    attachments.attach(session, sale.contract.id, coupon.id, **BY_ADA)
+    attachments.detach(session, sale.contract.id, coupon.id, **BY_ADA)
+
+    named = {"coupon": show(Prefix.COUPON, coupon.id), "code": "WELCOME"}
+    assert deeds(session, show(Prefix.CONTRACT, sale.contract.id)) == [
+        ("contract.coupon_attached", {}, named),
+        ("contract.coupon_detached", named, {}),
+    ]

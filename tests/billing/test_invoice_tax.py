@@ -11,13 +11,13 @@ from app.customers import customers
 from app.ledger.queries import unbalanced
 from app.pricing import taxes
 from tests.billing.make import RATES, Sold, billed, drafted, lines_of, sold, use
-from tests.make import ADA, NOON, Make, cny, usd
+from tests.make import BY_ADA, NOON, Make, cny, usd
 
 
 def taxed(session: Session, make: Make, *, is_inclusive: bool) -> Sold:
     """Sell for 149.00 at a default tax of six percent."""
     rate = make.tax_rate(is_inclusive=is_inclusive)
-    taxes.set_default(session, rate.id)
+    taxes.set_default(session, rate.id, **BY_ADA)
     sale = sold(make)
     use(session, sale, "14900")
     return sale
@@ -40,7 +40,9 @@ def test_a_tax_on_top_is_collected_too(session: Session, make: Make) -> None:
 
 def test_an_exempt_customer_pays_none(session: Session, make: Make) -> None:
     sale = taxed(session, make, is_inclusive=False)
-    customers.set_tax(session, sale.contract.customer_id, tax_rate_id=None, is_exempt=True)
+    customers.set_tax(
+        session, sale.contract.customer_id, tax_rate_id=None, is_exempt=True, **BY_ADA
+    )
 
     invoice = billed(session, sale)
 
@@ -51,7 +53,7 @@ def test_an_exempt_customer_pays_none(session: Session, make: Make) -> None:
 def test_the_tax_is_that_of_the_day_it_is_finalised(session: Session, make: Make) -> None:
     sale = taxed(session, make, is_inclusive=False)
     invoice = drafted(session, sale)
-    taxes.set_default(session, make.tax_rate(percent=Decimal(13), is_inclusive=False).id)
+    taxes.set_default(session, make.tax_rate(percent=Decimal(13), is_inclusive=False).id, **BY_ADA)
 
     invoicing.finalize(session, invoice.id, rates=RATES, now=NOON)
 
@@ -61,7 +63,7 @@ def test_the_tax_is_that_of_the_day_it_is_finalised(session: Session, make: Make
 def test_what_is_final_keeps_its_tax(session: Session, make: Make) -> None:
     invoice = billed(session, taxed(session, make, is_inclusive=False))
 
-    taxes.set_default(session, make.tax_rate(percent=Decimal(13)).id)
+    taxes.set_default(session, make.tax_rate(percent=Decimal(13)).id, **BY_ADA)
 
     assert invoice.tax == usd(894)
     assert [line.tax_percent for line in lines_of(session, invoice)] == [Decimal(6)]
@@ -69,7 +71,7 @@ def test_what_is_final_keeps_its_tax(session: Session, make: Make) -> None:
 
 def give(session: Session, sale: Sold, minor: int) -> None:
     customer_id = sale.contract.customer_id
-    balances.adjust(session, customer_id, cny(minor), reason="Thanks", actor=ADA, now=NOON)
+    balances.adjust(session, customer_id, cny(minor), reason="Thanks", **BY_ADA)
 
 
 def test_the_fee_is_on_what_the_balance_left(session: Session, make: Make) -> None:

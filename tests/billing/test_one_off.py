@@ -24,7 +24,7 @@ from app.customers.contracts import CustomerArchived
 from app.customers.models import CustomerStatus
 from app.pricing import taxes
 from tests.billing.make import RATES, all_invoices, billed, books, drafted, lines_of, sold, use
-from tests.make import NOON, Make, cny, usd
+from tests.make import ADA, NOON, Make, cny, usd
 
 SETUP = Item("Setup of the workspace", "1", "200000")
 HOURS = Item("Consulting, hours", "2.5", "30000")
@@ -90,10 +90,10 @@ def test_it_has_a_period_of_its_own_choice(session: Session, make: Make) -> None
 
 def test_a_line_is_under_the_tax_it_names_else_its_customer_s(session: Session, make: Make) -> None:
     six = taxes.create_tax_rate(
-        session, code="vat_6", name="VAT 6 %", percent="6", is_inclusive=False, now=NOON
+        session, code="vat_6", name="VAT 6 %", percent="6", is_inclusive=False, actor=ADA, now=NOON
     )
     nine = taxes.create_tax_rate(
-        session, code="vat_9", name="VAT 9 %", percent="9", is_inclusive=True, now=NOON
+        session, code="vat_9", name="VAT 9 %", percent="9", is_inclusive=True, actor=ADA, now=NOON
     )
     customer = make.customer(tax_rate_id=six.id)
     items = (Item("Setup", "1", "10000"), Item("Book", "1", "10900", nine.id))

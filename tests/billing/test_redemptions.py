@@ -16,7 +16,7 @@ from app.ledger.queries import unbalanced
 from app.pricing.discounts import Duration
 from app.pricing.models import Coupon
 from tests.billing.make import RATES, Sold, billed, drafted, lines_of, sold, use
-from tests.make import NOON, Make, cny, usd
+from tests.make import BY_ADA, NOON, Make, cny, usd
 
 JULY_2 = datetime(2026, 7, 2, 4, tzinfo=UTC)
 AUGUST_2 = datetime(2026, 8, 2, 4, tzinfo=UTC)
@@ -170,7 +170,7 @@ def test_a_coupon_that_was_detached_is_not_on_what_is_finalised_later(
     use(session, sale, "1000")
     invoice = drafted(session, sale)
 
-    attachments.detach(session, sale.contract.id, coupon.id)
+    attachments.detach(session, sale.contract.id, coupon.id, **BY_ADA)
     invoicing.finalize(session, invoice.id, rates=RATES, now=NOON)
 
     assert invoice.discount == usd(0)

@@ -22,7 +22,7 @@ from app.payments.opening import open_payment
 from app.pricing import coupons
 from app.pricing.coupons import Benefit, Bounds
 from tests.billing.make import RATES, Sent
-from tests.make import Make, cny, usd
+from tests.make import ADA, Make, cny, usd
 from tests.payments.builders import FakeChannel, books, paid
 
 FIRST_OF_MAY = datetime(2026, 4, 30, 16, tzinfo=UTC)  # midnight in Shanghai
@@ -76,9 +76,10 @@ def set_up(session: Session) -> int:
         name="Welcome",
         benefit=Benefit(percent="10"),
         bounds=Bounds(),
+        actor=ADA,
         now=FIRST_OF_MAY,
     )
-    attachments.attach(session, contract.id, coupon.id, now=FIRST_OF_MAY)
+    attachments.attach(session, contract.id, coupon.id, actor=ADA, now=FIRST_OF_MAY)
     return contract.id
 
 

@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.core.errors import Invalid
+from app.core.ids import Prefix, show
 from app.core.money import Currency
 from app.core.text import InvalidCode
 from app.pricing import coupons
 from app.pricing.coupons import Benefit, Bounds, CouponCodeTaken, InvalidCoupon
 from app.pricing.discounts import AmountOff, Duration, PercentOff
 from app.pricing.models import CatalogStatus, Coupon
-from tests.make import NOON, Make, usd
+from tests.make import ADA, BY_ADA, NOON, Make, deeds, usd
 
 TEN = Benefit(percent="10")
 FIVE_DOLLARS = Benefit(amount_minor=500, currency=Currency.USD)
@@ -24,7 +25,13 @@ def create(
     session: Session, benefit: Benefit = TEN, bounds: Bounds | None = None, code: str = "WELCOME"
 ) -> Coupon:
     return coupons.create_coupon(
-        session, code=code, name="Welcome", benefit=benefit, bounds=bounds or Bounds(), now=NOON
+        session,
+        code=code,
+        name="Welcome",
+        benefit=benefit,
+        bounds=bounds or Bounds(),
+        actor=ADA,
+        now=NOON,
     )
 
 
@@ -127,18 +134,18 @@ def test_without_names_it_covers_all(session: Session) -> None:
 def test_only_its_name_changes(session: Session) -> None:
     coupon = create(session)
 
-    assert coupons.rename_coupon(session, coupon.id, name="欢迎").name == "欢迎"
+    assert coupons.rename_coupon(session, coupon.id, name="欢迎", **BY_ADA).name == "欢迎"
     with pytest.raises(Invalid):
-        coupons.rename_coupon(session, coupon.id, name=" ")
+        coupons.rename_coupon(session, coupon.id, name=" ", **BY_ADA)
 
 
 def test_archiving_and_restoring_may_be_repeated(session: Session) -> None:
     coupon = create(session)
 
     for _ in range(2):
-        assert coupons.archive_coupon(session, coupon.id).status is CatalogStatus.ARCHIVED
+        assert coupons.archive_coupon(session, coupon.id, **BY_ADA).status is CatalogStatus.ARCHIVED
     for _ in range(2):
-        assert coupons.restore_coupon(session, coupon.id).status is CatalogStatus.ACTIVE
+        assert coupons.restore_coupon(session, coupon.id, **BY_ADA).status is CatalogStatus.ACTIVE
 
 
 def test_a_list_is_searched_by_code_and_name(session: Session, make: Make) -> None:
@@ -149,3 +156,22 @@ def test_a_list_is_searched_by_code_and_name(session: Session, make: Make) -> No
     found = coupons.list_coupons(session, q="spring").rows
 
     assert [coupon.code for coupon in found] == ["OTHER", "SPRING"]
+
+
+def test_whatever_is_done_to_a_coupon_is_written_down_once(session: Session) -> None:
+    coupon = create(session, replace(TEN, product_codes=[]), Bounds(max_redemptions=5))
+    coupons.rename_coupon(session, coupon.id, name="Hello", **BY_ADA)
+    for _ in range(2):
+        coupons.archive_coupon(session, coupon.id, **BY_ADA)
+        coupons.rename_coupon(session, coupon.id, name="Hello", **BY_ADA)
+    coupons.restore_coupon(session, coupon.id, **BY_ADA)
+
+    (created, _, said), *later = deeds(session, show(Prefix.COUPON, coupon.id))
+    assert (created, said["code"], said["percent"]) == ("coupon.created", "WELCOME", "10")
+    assert said["max_redemptions"] == 5
+    assert "amount_minor" not in said
+    assert later == [
+        ("coupon.renamed", {"name": "Welcome"}, {"name": "Hello"}),
+        ("coupon.archived", {"status": "active"}, {"status": "archived"}),
+        ("coupon.restored", {"status": "archived"}, {"status": "active"}),
+    ]

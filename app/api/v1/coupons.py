@@ -183,6 +183,7 @@ def create_coupon(call: Call, body: CouponIn) -> CouponOut:
             max_per_customer=body.max_per_customer,
             is_for_new_customers=body.is_for_new_customers,
         ),
+        actor=call.actor,
         now=call.now,
     )
     return CouponOut.of(coupon, 0)
@@ -214,7 +215,10 @@ def get_coupon(call: Call, coupon_id: int) -> CouponOut:
 )
 def rename_coupon(call: Call, coupon_id: int, body: CouponChange) -> CouponOut:
     """Change what bills call a coupon."""
-    return _one(call, coupons.rename_coupon(call.session, coupon_id, name=body.name))
+    coupon = coupons.rename_coupon(
+        call.session, coupon_id, name=body.name, actor=call.actor, now=call.now
+    )
+    return _one(call, coupon)
 
 
 @API.route(
@@ -226,7 +230,8 @@ def rename_coupon(call: Call, coupon_id: int, body: CouponChange) -> CouponOut:
 )
 def archive_coupon(call: Call, coupon_id: int) -> CouponOut:
     """Attach a coupon to no more contracts; those that have it keep it."""
-    return _one(call, coupons.archive_coupon(call.session, coupon_id))
+    coupon = coupons.archive_coupon(call.session, coupon_id, actor=call.actor, now=call.now)
+    return _one(call, coupon)
 
 
 @API.route(
@@ -238,7 +243,8 @@ def archive_coupon(call: Call, coupon_id: int) -> CouponOut:
 )
 def restore_coupon(call: Call, coupon_id: int) -> CouponOut:
     """Let a coupon be attached again."""
-    return _one(call, coupons.restore_coupon(call.session, coupon_id))
+    coupon = coupons.restore_coupon(call.session, coupon_id, actor=call.actor, now=call.now)
+    return _one(call, coupon)
 
 
 @API.route(
@@ -266,7 +272,7 @@ def list_contract_coupons(call: Call, contract_id: int) -> ContractCoupons:
 def attach_coupon(call: Call, contract_id: int, body: CouponAttachment) -> ContractCoupons:
     """Let the invoices of a contract use a coupon, after those it has."""
     coupon_id = read(Prefix.COUPON, body.coupon_id)
-    attachments.attach(call.session, contract_id, coupon_id, now=call.now)
+    attachments.attach(call.session, contract_id, coupon_id, actor=call.actor, now=call.now)
     return _of_contract(call, contract_id)
 
 
@@ -279,7 +285,7 @@ def attach_coupon(call: Call, contract_id: int, body: CouponAttachment) -> Contr
 )
 def detach_coupon(call: Call, contract_id: int, coupon_id: int) -> ContractCoupons:
     """Take a coupon off a contract: drafts and later invoices go without it."""
-    attachments.detach(call.session, contract_id, coupon_id)
+    attachments.detach(call.session, contract_id, coupon_id, actor=call.actor, now=call.now)
     return _of_contract(call, contract_id)
 
 

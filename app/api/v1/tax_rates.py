@@ -1,5 +1,7 @@
 """Tax rates: what your invoices show as tax, and whom and what it is on."""
 
+from typing import Any
+
 from app.api.operations import Call
 from app.api.v1.base import API, DecimalText, In, Listing, Moment, Out, PageQuery, utc
 from app.api.v1.customers import CustomerOut
@@ -97,7 +99,7 @@ def create_tax_rate(call: Call, body: TaxRateIn) -> TaxRateOut:
         name=body.name,
         percent=body.percent,
         is_inclusive=body.is_inclusive,
-        now=call.now,
+        **_by(call),
     )
     return TaxRateOut.of(rate)
 
@@ -128,7 +130,9 @@ def get_tax_rate(call: Call, tax_rate_id: int) -> TaxRateOut:
 )
 def rename_tax_rate(call: Call, tax_rate_id: int, body: TaxRateChange) -> TaxRateOut:
     """Change what bills call a tax rate."""
-    return TaxRateOut.of(taxes.rename_tax_rate(call.session, tax_rate_id, name=body.name))
+    return TaxRateOut.of(
+        taxes.rename_tax_rate(call.session, tax_rate_id, name=body.name, **_by(call))
+    )
 
 
 @API.route(
@@ -140,7 +144,7 @@ def rename_tax_rate(call: Call, tax_rate_id: int, body: TaxRateChange) -> TaxRat
 )
 def archive_tax_rate(call: Call, tax_rate_id: int) -> TaxRateOut:
     """Give a tax rate to nobody any more; who has it, keeps it."""
-    return TaxRateOut.of(taxes.archive_tax_rate(call.session, tax_rate_id))
+    return TaxRateOut.of(taxes.archive_tax_rate(call.session, tax_rate_id, **_by(call)))
 
 
 @API.route(
@@ -152,7 +156,7 @@ def archive_tax_rate(call: Call, tax_rate_id: int) -> TaxRateOut:
 )
 def restore_tax_rate(call: Call, tax_rate_id: int) -> TaxRateOut:
     """Let a tax rate be given again."""
-    return TaxRateOut.of(taxes.restore_tax_rate(call.session, tax_rate_id))
+    return TaxRateOut.of(taxes.restore_tax_rate(call.session, tax_rate_id, **_by(call)))
 
 
 @API.route(
@@ -164,7 +168,7 @@ def restore_tax_rate(call: Call, tax_rate_id: int) -> TaxRateOut:
 )
 def set_default_tax_rate(call: Call, tax_rate_id: int) -> TaxRateOut:
     """Make a tax rate the default, in the place of another."""
-    return TaxRateOut.of(taxes.set_default(call.session, tax_rate_id))
+    return TaxRateOut.of(taxes.set_default(call.session, tax_rate_id, **_by(call)))
 
 
 @API.route(
@@ -176,7 +180,7 @@ def set_default_tax_rate(call: Call, tax_rate_id: int) -> TaxRateOut:
 )
 def clear_default_tax_rate(call: Call, tax_rate_id: int) -> TaxRateOut:
     """Have no default tax: what has no rate of its own is not taxed."""
-    return TaxRateOut.of(taxes.clear_default(call.session, tax_rate_id))
+    return TaxRateOut.of(taxes.clear_default(call.session, tax_rate_id, **_by(call)))
 
 
 @API.route(
@@ -192,7 +196,7 @@ def clear_default_tax_rate(call: Call, tax_rate_id: int) -> TaxRateOut:
 def set_product_tax(call: Call, product_id: int, body: ProductTax) -> ProductOut:
     """Put a product under a tax rate: on invoices that are finalised from now on."""
     rate_id = _rate_id(body.tax_rate_id)
-    return ProductOut.of(taxes.set_product_tax(call.session, product_id, rate_id))
+    return ProductOut.of(taxes.set_product_tax(call.session, product_id, rate_id, **_by(call)))
 
 
 @API.route(
@@ -212,8 +216,14 @@ def set_customer_tax(call: Call, customer_id: int, body: CustomerTax) -> Custome
         customer_id,
         tax_rate_id=_rate_id(body.tax_rate_id),
         is_exempt=body.is_exempt,
+        **_by(call),
     )
     return CustomerOut.of(customer)
+
+
+def _by(call: Call) -> dict[str, Any]:
+    """Return who changes it, and when: every change of a tax is written down."""
+    return {"actor": call.actor, "now": call.now}
 
 
 def _rate_id(text: str | None) -> int | None:

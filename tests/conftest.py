@@ -44,6 +44,11 @@ class Databases:
     reader: str
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one worker more than there are processors: a journey mostly waits for its product."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Start the servers and make the template, once, in the process that starts the workers.
 
@@ -51,6 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        # Nothing is written beside the sources, and no worker or product compiles them anew.
+        os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / "instance" / "bytecode")
     os.environ.setdefault("TEST_INSTANCE", str(ROOT / "instance" / f"test-{os.getpid()}"))
     if not os.environ.get("DATABASE_URL"):
         postgres = Postgres(_instance(), THROWAWAY | {"shared_buffers": "128MB"})

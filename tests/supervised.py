@@ -29,7 +29,7 @@ CHILDREN = {
 }
 """What tells each child's command line from the others'."""
 
-_INHERITED = ("PATH", "HOME", "LANG", "USER", "LOGNAME", "TMPDIR")
+_INHERITED = ("PATH", "HOME", "LANG", "USER", "LOGNAME", "TMPDIR", "PYTHONPYCACHEPREFIX")
 
 
 class Product:
@@ -84,12 +84,23 @@ class Product:
 
     def child(self, name: str) -> int:
         """Return the pid of a child of the supervisor, 0 while there is none."""
+        return self.children().get(name, 0)
+
+    def children(self) -> dict[str, int]:
+        """Return the pids of the supervisor's children, in one look at what runs."""
         if self.process is None:
-            return 0
-        for pid in _pids():
-            if _parent(pid) == self.process.pid and CHILDREN[name] in _command(pid):
-                return pid
-        return 0
+            return {}
+        commands = {pid: _command(pid) for pid in _pids() if _parent(pid) == self.process.pid}
+        return {
+            name: pid
+            for name, mark in CHILDREN.items()
+            for pid, command in commands.items()
+            if mark in command
+        }
+
+    def is_whole(self) -> bool:
+        """Tell whether every child runs."""
+        return self.children().keys() == CHILDREN.keys()
 
     def kill(self, name: str) -> int:
         """Kill a child as hard as it goes and return the pid it had."""

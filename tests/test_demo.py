@@ -12,7 +12,7 @@ import pytest
 from tests.supervised import Product
 
 pytestmark = [
-    pytest.mark.xdist_group("journeys"),
+    pytest.mark.xdist_group("supervised"),
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
 ]

@@ -12,7 +12,7 @@ import pytest
 from tests.supervised import CHILDREN, Product
 
 pytestmark = [
-    pytest.mark.xdist_group("journeys"),
+    pytest.mark.xdist_group("supervised"),
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
 ]
@@ -33,7 +33,7 @@ def shared() -> Iterator[Product]:
 def product(shared: Product) -> Product:
     """Return the product, answering and with every child, whatever the last test did to it."""
     shared.wait_until(shared.is_ready, 60)
-    shared.wait_until(lambda: all(shared.child(name) for name in CHILDREN), 15)
+    shared.wait_until(shared.is_whole, 15)
     return shared
 
 
@@ -60,7 +60,7 @@ def test_thirty_kills_in_a_row_do_not_stop_it(product: Product) -> None:
         time.sleep(0.5)
 
     product.wait_until(product.is_ready, ANSWER_SECONDS)
-    product.wait_until(lambda: all(product.child(name) for name in CHILDREN), BACK_SECONDS)
+    product.wait_until(product.is_whole, BACK_SECONDS)
 
 
 def test_a_second_supervisor_is_refused_in_one_line(product: Product, own: Product) -> None:

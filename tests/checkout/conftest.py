@@ -24,6 +24,7 @@ from app.config import ROOT
 from app.core import clock
 from app.core.db import Transaction
 from tests.conftest import Databases
+from tests.loopback import NO_TLS
 from tests.payments.builders import issue
 from tests.payments.doors import open_doors
 
@@ -62,13 +63,15 @@ class Simulator:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/healthz", trust_env=False).is_success
+            return httpx.get(
+                f"http://127.0.0.1:{self.port}/healthz", trust_env=False, verify=NO_TLS
+            ).is_success
         except httpx.TransportError:
             return False
 
     def control(self, verb: str, **ask: object) -> None:
         url = f"http://127.0.0.1:{self.port}/control/{verb}"
-        httpx.post(url, json=ask, trust_env=False).raise_for_status()
+        httpx.post(url, json=ask, trust_env=False, verify=NO_TLS).raise_for_status()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from tests.checkout.conftest import Simulator
 from tests.docs import reading
 from tests.docs.conftest import Reader
 from tests.docs.reading import Follower
+from tests.loopback import NO_TLS
 
 MAY_25 = datetime(2026, 5, 25, 10, 5, tzinfo=UTC)
 EXAMPLE_CODE = "weixin://wxpay/bizpayurl?pr=example"
@@ -40,7 +41,12 @@ class Payment:
         curl = reading.read_curl(text.replace(EXAMPLE_CODE, self.code))
         url = curl.url.replace(":8001", f":{self._simulator.port}")
         answer = httpx.request(
-            curl.method, url, headers=curl.headers, content=curl.body, trust_env=False
+            curl.method,
+            url,
+            headers=curl.headers,
+            content=curl.body,
+            trust_env=False,
+            verify=NO_TLS,
         )
         answer.raise_for_status()
 

@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.config import ROOT
+from tests.loopback import NO_TLS
 
 CHROMIUM = shutil.which("chromium") or ""
 READY_SECONDS = 90
@@ -115,7 +116,7 @@ def await_ready(product: Product, process: "subprocess.Popen[bytes]") -> None:
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5).status_code == httpx.codes.OK
+        return httpx.get(url, timeout=5, verify=NO_TLS).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
 

@@ -26,6 +26,7 @@ from tests.journeys.steps import (
     send_runs,
     sign_up,
 )
+from tests.loopback import NO_TLS
 
 pytestmark = [pytest.mark.xdist_group("journeys"), pytest.mark.browser, pytest.mark.slow]
 
@@ -116,6 +117,7 @@ def printed(developer: Developer, invoice: Any, language: str) -> str | None:
         f"{developer.product.url}/api/v1/invoices/{invoice['id']}/pdf",
         params={"kind": "receipt_pdf", "language": language},
         headers={"Authorization": f"Bearer {developer.key}"},
+        verify=NO_TLS,
     )
     if answer.status_code == httpx.codes.NOT_FOUND:
         assert answer.json()["code"] == "document_not_ready"

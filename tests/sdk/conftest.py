@@ -24,6 +24,7 @@ from app.core.db import begin
 from app.identity import keys
 from app.identity.models import Scope
 from tests.conftest import Databases
+from tests.loopback import NO_TLS
 from tests.make import Make
 from tests.sdk.stub import Stub
 from tests.supervised import free_port
@@ -119,7 +120,9 @@ class Product:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/healthz", trust_env=False, timeout=5).is_success
+            return httpx.get(
+                f"{self.url}/healthz", trust_env=False, timeout=5, verify=NO_TLS
+            ).is_success
         except httpx.TransportError:
             return False
 

@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from tests.loopback import NO_TLS
 from tests.simulator.merchant import AlipayMerchant, WeChatMerchant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,7 +84,7 @@ class Simulator:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/healthz", trust_env=False).is_success
+            return httpx.get(f"{self.url}/healthz", trust_env=False, verify=NO_TLS).is_success
         except httpx.TransportError:
             return False
 
@@ -92,15 +93,17 @@ class Simulator:
         return self.get("/pay?" + urlencode({"qr": code}), **{"Accept-Language": language})
 
     def get(self, path: str, **headers: str) -> httpx.Response:
-        return httpx.get(self.url + path, headers=headers, trust_env=False)
+        return httpx.get(self.url + path, headers=headers, trust_env=False, verify=NO_TLS)
 
     def post(self, path: str, body: bytes, **headers: str) -> httpx.Response:
         """Send a form."""
         form = {"Content-Type": "application/x-www-form-urlencoded", **headers}
-        return httpx.post(self.url + path, content=body, headers=form, trust_env=False)
+        return httpx.post(
+            self.url + path, content=body, headers=form, trust_env=False, verify=NO_TLS
+        )
 
     def control(self, verb: str, **ask: object) -> httpx.Response:
-        return httpx.post(f"{self.url}/control/{verb}", json=ask, trust_env=False)
+        return httpx.post(f"{self.url}/control/{verb}", json=ask, trust_env=False, verify=NO_TLS)
 
 
 @dataclass

@@ -8,6 +8,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 
 from app.simulator.clock import now
+from tests.loopback import NO_TLS
 from tests.simulator.conftest import Simulator
 from tests.simulator.merchant import new_number
 
@@ -189,7 +190,7 @@ def test_nobody_is_answered_without_an_authorization(simulator: Simulator) -> No
     for header in ("", "Bearer x", "WECHATPAY2-SHA256-RSA2048 nonsense"):
         headers = {"Authorization": header}
         url = f"{simulator.url}/v3/certificates"
-        assert refusal(httpx.get(url, headers=headers)) == (401, "SIGN_ERROR")
+        assert refusal(httpx.get(url, headers=headers, verify=NO_TLS)) == (401, "SIGN_ERROR")
 
 
 def test_there_are_no_platform_certificates_in_public_key_mode(simulator: Simulator) -> None:

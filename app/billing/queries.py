@@ -37,7 +37,7 @@ class Outstanding:
 
 _COLLECTED = """
 SELECT timezone(%(zone)s::text, paid_at)::date AS day, settlement_currency,
-       sum(collection_minor)::bigint, sum(settlement_minor)::bigint
+       sum(due_minor)::bigint, sum(settlement_minor)::bigint
   FROM invoices
  WHERE merchant_id = %(merchant_id)s AND status = 'paid'
    AND paid_at >= %(start_at)s AND paid_at < %(end_at)s
@@ -45,7 +45,7 @@ SELECT timezone(%(zone)s::text, paid_at)::date AS day, settlement_currency,
  ORDER BY day, settlement_currency
 """
 _OUTSTANDING = """
-SELECT count(*), coalesce(sum(collection_minor), 0)::bigint,
+SELECT count(*), coalesce(sum(due_minor), 0)::bigint,
        count(*) FILTER (WHERE due_at < %(now)s)
   FROM invoices
  WHERE merchant_id = %(merchant_id)s AND status = 'open'

@@ -36,7 +36,7 @@ from app.web.access import now
 from app.web.amounts import grouped
 from app.web.axes import axis_days, short
 from app.web.moments import format_date
-from app.web.page import page
+from app.web.page import is_partial, page
 from app.web.refusals import say_code
 from app.webhooks import queries as webhooks
 from app.webhooks.models import DisabledReason, EndpointStatus, WebhookEndpoint
@@ -96,7 +96,13 @@ def attention() -> Response:
     """Show what wants the merchant's attention: a part of the overview, which asks for it."""
     with transaction(g.merchant_id) as session:
         troubles = _troubles(session)
-    return page("dashboard/attention.html", fragment="attention", nav="overview", troubles=troubles)
+    return page(
+        "dashboard/attention.html",
+        fragment="attention",
+        nav="overview",
+        troubles=troubles,
+        is_whole=not is_partial(),
+    )
 
 
 def _span() -> Span:

@@ -62,12 +62,13 @@ def sums_of(session: Session, lines: Sequence[InvoiceLine], invoice: Invoice) ->
     if not invoice.discount and not any(line.tax_percent is not None for line in lines):
         return []
     gross = sum((line.amount_minor for line in lines), 0)
+    taxes = _taxes(lines, invoice)
     coupons = redemptions.list_of_invoice(session, invoice)
     return [
         Sum(_("Lines"), Money(gross, invoice.currency)),
         *(Sum(_("Coupon %(name)s", name=coupon.name), -amount) for coupon, amount in coupons),
-        Sum(_("Subtotal"), invoice.subtotal),
-        *_taxes(lines, invoice),
+        Sum(_("Before tax") if taxes else _("Subtotal"), invoice.subtotal),
+        *taxes,
     ]
 
 

@@ -86,6 +86,21 @@ def test_what_was_paid_this_month_is_added_up(browser: Browser, engine: Engine) 
     assert page.count("¥905.33") >= 3  # this month, the days shown, the invoice
 
 
+def test_only_what_a_channel_collects_is_owed_or_collected(
+    browser: Browser, engine: Engine
+) -> None:
+    issued(engine, browser)
+    with begin(engine, browser.merchant_id) as session:
+        invoice = session.scalars(select(Invoice)).one()
+        invoice.balance_minor, invoice.due_minor = 10_000, 80_533
+
+    assert "¥805.33" in browser.text("/merchant")
+    with begin(engine, browser.merchant_id) as session:
+        invoice = session.scalars(select(Invoice)).one()
+        invoice.status, invoice.paid_at = invoice.status.PAID, clock.now()
+    assert browser.text("/merchant").count("¥805.33") >= 2  # this month, and the days shown
+
+
 def test_a_failing_webhook_needs_attention(browser: Browser, engine: Engine) -> None:
     with begin(engine, browser.merchant_id) as session:
         endpoint, _secret = endpoints.register(

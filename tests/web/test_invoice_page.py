@@ -95,7 +95,7 @@ def test_discount_and_tax_lead_from_the_lines_to_the_total(
 
     page = browser.text(f"/merchant/invoices/{invoice}")
 
-    for text in ("Subtotal", "113.77", "Tax 6%", "6.83", "120.60"):
+    for text in ("Before tax", "113.77", "Tax 6%", "6.83", "120.60"):
         assert text in page
 
 

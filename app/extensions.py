@@ -4,14 +4,16 @@ Doors and jobs get everything from `runtime()`; rooms get what they need as para
 """
 
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
+import httpx
 import psycopg
 import redis
+import structlog
 from flask import Flask, current_app
 from flask_babel import Babel
 from flask_limiter import Limiter
@@ -25,12 +27,22 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session
 
+from app.channels import modes, wire
 from app.channels.alipay import Alipay, AlipaySettings
 from app.channels.base import Channel, ChannelName
 from app.channels.wechat import Wechat, WechatSettings
-from app.config import Settings, simulator_set
+from app.channels.wechat_login import WechatLogin, WechatLoginSettings
+from app.config import (
+    SIMULATOR_KEYS,
+    BadSetting,
+    Settings,
+    SimulatorMissing,
+    live_channels,
+    sandbox_channels,
+    simulator_set,
+)
+from app.core import clock, outbox
 from app.core import db as core_db
-from app.core import outbox
 from app.core.crypto import Keyring
 from app.core.errors import Unavailable
 from app.documents.storage import Storage
@@ -42,6 +54,9 @@ from app.mail.delivery import Mailer, OutboxMailer, SmtpMailer
 READER = "reader"
 PLAIN = "plain"
 RELAY = "jobs.relay.relay"
+CERTIFICATES_READ_EVERY = 60
+
+T = TypeVar("T")
 
 db = SQLAlchemy(metadata=core_db.Base.metadata)
 login = LoginManager()
@@ -70,6 +85,83 @@ limiter = DecoratedLimiter(key_func=get_remote_address, default_limits=[])
 
 class ChannelNotConfigured(Unavailable):
     code = "channel_not_configured"
+
+
+@dataclass(frozen=True, slots=True)
+class Gateways:
+    """What one mode has at the channels; None where it has no account."""
+
+    wechat: Wechat | None
+    login: WechatLogin | None
+    alipay: Alipay | None
+
+    @classmethod
+    def open(cls, found: Mapping[str, Any], client: httpx.Client) -> "Gateways":
+        """Load the keys of a set of accounts. Raises BadSetting."""
+        wechat, login, alipay = (found.get(part) for part in ("wechat", "wechat_login", "alipay"))
+        try:
+            return cls(
+                Wechat(WechatSettings(**wechat), client=client) if wechat else None,
+                WechatLogin(WechatLoginSettings(**login), client=client) if login else None,
+                Alipay(AlipaySettings(**alipay), client=client) if alipay else None,
+            )
+        except ValueError as wrong:
+            raise BadSetting(f"a key of the channels is wrong: {wrong}") from wrong
+
+
+def _configured(gateway: T | None, name: str, mode: Mode) -> T:
+    if gateway is None:
+        raise ChannelNotConfigured(f"{name} is not configured for {mode} payments")
+    return gateway
+
+
+def _check_modes(live: Mapping[str, Any], sandbox: Mapping[str, Any]) -> None:
+    """Refuse keys of the sandbox for live payments, the simulator's above all."""
+    try:
+        if "wechat" in live:
+            modes.check_wechat(
+                WechatSettings(**live["wechat"]), WechatSettings(**sandbox["wechat"])
+            )
+        if "alipay" in live:
+            modes.check_alipay(
+                AlipaySettings(**live["alipay"]), AlipaySettings(**sandbox["alipay"])
+            )
+    except ValueError as wrong:
+        raise BadSetting(f"the channels of live payments: {wrong}") from wrong
+
+
+class CertificateCache:
+    """WeChat Pay's certificates, fetched by one process for all: encrypted, as they came.
+
+    Whoever could write into Redis could not forge one: a list decrypts with our APIv3 key only.
+    """
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self._connection = connection
+        self._read_at: dict[Mode, float] = {}
+
+    def is_kept(self, mode: Mode) -> bool:
+        """Tell whether a list is there that is not too old."""
+        return bool(self._connection.exists(self._key(mode)))
+
+    def keep(self, mode: Mode, listed: bytes, *, seconds: int) -> None:
+        self._connection.set(self._key(mode), listed, ex=seconds)
+
+    def teach(self, gateway: Wechat, mode: Mode) -> None:
+        """Tell the gateway once a minute of what is kept; without Redis it stays as it is."""
+        now = clock.monotonic()
+        if now < self._read_at.get(mode, 0) + CERTIFICATES_READ_EVERY:
+            return
+        self._read_at[mode] = now
+        try:
+            listed = cast("bytes | None", self._connection.get(self._key(mode)))
+            if listed:
+                gateway.learn_certificates(listed)
+        except (redis.RedisError, ValueError) as wrong:
+            structlog.get_logger().warning("no certificates learned", why=str(wrong))
+
+    def _key(self, mode: Mode) -> str:
+        return f"wechat:certificates:{mode}"
 
 
 @dataclass(frozen=True)
@@ -107,21 +199,52 @@ class Runtime:
         return redis.from_url(self.settings.redis_url)
 
     def channel(self, name: ChannelName, mode: Mode) -> Channel:
-        """Return the gateway of a channel: the simulator's for sandbox merchants.
+        """Return the gateway of a channel. Raises ChannelNotConfigured."""
+        if name is ChannelName.WECHAT:
+            return self.wechat(mode)
+        return _configured(self._gateways(mode).alipay, name, mode)
 
-        Raises ChannelNotConfigured for live merchants until the live set is there.
+    def wechat(self, mode: Mode) -> Wechat:
+        """Return WeChat Pay's gateway, which knows the certificates a job fetched.
+
+        Raises ChannelNotConfigured.
         """
+        gateway = _configured(self._gateways(mode).wechat, ChannelName.WECHAT, mode)
+        self.certificates.teach(gateway, mode)
+        return gateway
+
+    def wechat_login(self, mode: Mode) -> WechatLogin:
+        """Return what tells who pays inside WeChat. Raises ChannelNotConfigured."""
+        return _configured(self._gateways(mode).login, "wechat's sign-in", mode)
+
+    def _gateways(self, mode: Mode) -> Gateways:
         if mode is not Mode.SANDBOX:
-            raise ChannelNotConfigured(f"{name} is not configured for live payments")
-        return self._sandbox_channels[name]
+            return self.live_gateways
+        try:
+            return self.sandbox_gateways
+        except SimulatorMissing as missing:
+            raise ChannelNotConfigured(str(missing)) from missing
 
     @cached_property
-    def _sandbox_channels(self) -> dict[ChannelName, Channel]:
-        found = simulator_set(self.settings)
-        return {
-            ChannelName.WECHAT: Wechat(WechatSettings(**found["wechat"])),
-            ChannelName.ALIPAY: Alipay(AlipaySettings(**found["alipay"])),
-        }
+    def live_gateways(self) -> Gateways:
+        """What live payments go through. Raises BadSetting on keys that are wrong, or not live."""
+        found = live_channels(self.settings)
+        if found and (self.settings.instance_dir / SIMULATOR_KEYS).exists():
+            _check_modes(found, sandbox_channels(self.settings))
+        return Gateways.open(found, self.channel_client)
+
+    @cached_property
+    def sandbox_gateways(self) -> Gateways:
+        return Gateways.open(sandbox_channels(self.settings), self.channel_client)
+
+    @cached_property
+    def channel_client(self) -> httpx.Client:
+        """The one pool of connections to all channels."""
+        return wire.new_client()
+
+    @cached_property
+    def certificates(self) -> CertificateCache:
+        return CertificateCache(self.redis)
 
     @cached_property
     def payer_url(self) -> str:
@@ -134,7 +257,8 @@ class Runtime:
 
 def init(app: Flask, settings: Settings, *, database_url: str) -> None:
     """Bind the extensions to one process's app; `database_url` is its own login."""
-    app.extensions["buffmoney"] = Runtime(settings)
+    held = app.extensions["buffmoney"] = Runtime(settings)
+    _ = held.live_gateways  # a wrong key of live payments ends the process now, not a payment later
     options = {"pool_recycle": 1800, "pool_timeout": 2}
     app.config["SQLALCHEMY_DATABASE_URI"] = database_url
     app.config["SQLALCHEMY_BINDS"] = {

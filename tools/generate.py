@@ -4,8 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-from app import config
 from app.api import v1
+from tools import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,7 +14,7 @@ def files() -> dict[Path, str]:
     """Return the generated files by path."""
     spec = json.dumps(v1.spec(), indent=2, ensure_ascii=False, sort_keys=True)
     return {
-        ROOT / "docs" / "settings.md": config.reference(),
+        ROOT / "docs" / "settings.md": settings.reference(),
         ROOT / "docs" / "openapi.json": spec + "\n",
     }
 

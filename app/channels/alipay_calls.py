@@ -44,6 +44,10 @@ class AlipaySettings:
     app_certificate_pem: str = field(default="", repr=False)
     alipay_root_certificates_pem: str = field(default="", repr=False)
 
+    @property
+    def all_alipay_keys(self) -> tuple[str, ...]:
+        return (self.alipay_public_key_pem, *self.alipay_keys)
+
 
 class Calls:
     """The wire of one application, to be shared between threads. Raises ValueError on a bad key."""
@@ -55,7 +59,7 @@ class Calls:
         client: httpx.Client | None = None,
         breaker: Breaker | None = None,
     ) -> None:
-        self.keys = AlipayKeys.load([settings.alipay_public_key_pem, *settings.alipay_keys])
+        self.keys = AlipayKeys.load(settings.all_alipay_keys)
         self._settings = settings
         self._client = client or wire.new_client()
         self._breaker = breaker or Breaker(ChannelName.ALIPAY)
@@ -174,6 +178,8 @@ def _certificate_numbers(settings: AlipaySettings) -> dict[str, str]:
     """Return what a call says in certificate mode; nothing in public-key mode."""
     if not settings.app_certificate_pem:
         return {}
+    if not all(signing.load_verifying_key(pem).certificate for pem in settings.all_alipay_keys):
+        raise ValueError("in certificate mode Alipay's keys are certificates, too")
     certificate = x509.load_pem_x509_certificate(settings.app_certificate_pem.encode())
     return {
         "app_cert_sn": alipay_keys.certificate_sn(certificate),

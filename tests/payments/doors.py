@@ -29,9 +29,9 @@ def open_doors(databases: Databases, instance: Path, port: int = 8000) -> Iterat
         )
     )
     yield app
-    channels = vars(app.extensions["buffmoney"]).get("_sandbox_channels", {})  # those it made
-    for channel in channels.values():
-        channel._client.close()  # noqa: SLF001  # a process never closes it, a test must
+    made = vars(app.extensions["buffmoney"])
+    if "channel_client" in made:
+        made["channel_client"].close()  # a process never does, a test must
     with app.app_context():
         for engine in db.engines.values():
             engine.dispose()

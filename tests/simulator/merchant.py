@@ -4,6 +4,7 @@ import base64
 import json
 import secrets
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -18,6 +19,7 @@ from app.simulator.clock import CHINA, now
 from tests.loopback import NO_TLS
 
 
+@cache  # reading checks the key, which takes longer than signing with it
 def private(pem: str) -> RSAPrivateKey:
     key = load_pem_private_key(pem.encode(), None)
     assert isinstance(key, RSAPrivateKey)

@@ -23,6 +23,7 @@ from app.billing.fapiao_models import (
     FapiaoRequest,
     FapiaoStatus,
 )
+from app.billing.fapiao_settings import get_sold_as
 from app.billing.models import WAS_PAID, Invoice
 from app.core.decimals import plain
 from app.core.errors import Refusal
@@ -37,9 +38,6 @@ from app.web.errors import status_of
 from app.web.forms import Form
 from app.web.page import page
 
-ITEM = "*信息技术服务*技术服务费"
-"""What the export calls what was sold; the issuer's software lets finance choose another."""
-
 _HEADER = (
     "抬头",
     "税号",
@@ -48,6 +46,7 @@ _HEADER = (
     "开户行",
     "账号",
     "项目名称",
+    "商品和服务税收编码",
     "金额",
     "税率",
     "税额",
@@ -215,6 +214,7 @@ def _show(public_id: str, form: Form | None = None, refusal: Refusal | None = No
         invoice = invoices.get_invoice(session, found.invoice_id)
         customer = customers.get_customer(session, found.customer_id)
         files = fapiao_queries.list_files(session, found.id)
+        sold_as = get_sold_as(session)
     return page(
         "fapiao/show.html",
         status=status_of(refusal) if refusal else 200,
@@ -226,6 +226,7 @@ def _show(public_id: str, form: Form | None = None, refusal: Refusal | None = No
         customer=customer,
         customer_id=show(Prefix.CUSTOMER, customer.id),
         files=[(file, fapiao_issuing.file_name(found, file)) for file in files],
+        sold_as=sold_as,
         tax_rows=[TaxRow.load(row) for row in found.tax_rows],
         is_paid=invoice.status in WAS_PAID,
         can={event.value: FAPIAO.allows(found.status, event) for event in FapiaoEvent},
@@ -283,6 +284,8 @@ def _tabs(counts: dict[FapiaoStatus, int]) -> list[tuple[str, str, int | None]]:
 
 def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
     """Yield a line for each request and tax rate: money in yuan, the amount without its tax."""
+    with transaction(merchant_id) as session:
+        sold_as = get_sold_as(session)
 
     def read_page(cursor: str | None) -> Page[Row]:
         with transaction(merchant_id) as session:
@@ -298,7 +301,8 @@ def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
                 f"{found.address} {found.phone}".strip(),
                 found.bank,
                 found.account,
-                ITEM,
+                sold_as.item,
+                sold_as.tax_code,
                 (taxed.amount - taxed.tax).major,
                 "" if taxed.percent is None else f"{plain(taxed.percent)}%",
                 taxed.tax.major,

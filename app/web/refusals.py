@@ -54,6 +54,8 @@ def _rules() -> dict[str, str]:
 
 def _sentences() -> dict[str, str]:
     return {
+        "invalid_fapiao_item": _("Write a name, or *class*name."),
+        "invalid_tax_code": _("Copy the 19 digits from the tax authority’s list."),
         "color_too_light": _("This colour is hard to read on white. Choose a darker one."),
         "invalid_logo": _("Choose a PNG or JPEG picture of at most 512 kB."),
         "clock_is_real": _("Only a sandbox has a clock of its own."),

@@ -17,13 +17,15 @@ from app.core.crypto import Keyring
 from app.core.ids import Prefix, show
 from app.core.language import Language
 from app.ledger import queries as ledger
+from app.payments.disputes import Complaint, open_dispute
 from app.pricing import metrics
 from app.webhooks import emitting, endpoints, queries
 from app.webhooks.catalogue import EventType
 from tests.billing.fapiao import requested
-from tests.make import NOON, Make
+from tests.make import NOON, Make, cny
 from tests.metering.dead import kept
 from tests.metering.stored import Shelf, may
+from tests.payments.backing import ask_back, paid_invoice
 from tests.payments.builders import issue
 
 USD = {"USD": [{"metric": "tokens_input", "model": "standard", "unitPrice": "0.00025"}]}
@@ -32,6 +34,7 @@ ONE_OFF = {
     "currency": "CNY",
     "items": [{"description": "Setup", "quantity": "1", "unitPrice": "200000"}],
 }
+REFUND = {"invoiceId": "inv_0123456789abc", "amountMinor": 1, "reason": "Not delivered"}
 CREDIT = {"invoiceId": "inv_0123456789abc", "reason": "goodwill", "totalMinor": 1}
 BODIES: dict[str, Any] = {
     "create_product": {"code": "voice_api", "name": "Voice API"},
@@ -59,11 +62,14 @@ BODIES: dict[str, Any] = {
     "reject_fapiao_request": {"reason": "Wrong title"},
     "request_fapiao_red_letter": {"reason": "Refunded"},
     "red_letter_fapiao": {"number": "12345678", "issuedOn": "2026-06-02", "file": "JVBERi0="},
+    "set_fapiao_settings": {"item": "*信息技术服务*技术服务费"},
     "create_invoice": ONE_OFF,
     "replace_invoice": ONE_OFF,
     "start_invoice_bulk": {"action": "resend", "invoiceIds": ["inv_0123456789abc"]},
     "create_credit_note": CREDIT,
     "preview_credit_note": CREDIT,
+    "create_refund": REFUND,
+    "preview_refund": REFUND,
     "adjust_customer_balance": {"amountMinor": 100, "reason": "Thanks"},
     "void_invoice": {"reason": "Sent to the wrong company"},
     "create_checkout": {"channel": "wechat"},
@@ -106,8 +112,9 @@ class Caller:
         return self.client.open(url, method=method, headers=headers, **request)
 
 
-def money_rows(make: Make) -> dict[str, str]:
+def own_rows(make: Make) -> dict[str, str]:
     return {
+        "metric_id": show(Prefix.METRIC, make.metric(code="calls").id),
         "coupon_id": show(Prefix.COUPON, make.coupon().id),
         "tax_rate_id": show(Prefix.TAX_RATE, make.tax_rate().id),
     }
@@ -118,13 +125,12 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
     make = Make(session)
     metrics.make_built_in(session, now=NOON)
     invoice = issue(session, finalized_at=clock.now())  # its rates hold: it can be paid
-    metric = make.metric(code="calls")
     product = make.product(code="chat_api")
     card = make.rate_card(product_id=product.id)
     version = make.rate_card_version({"currencies": {"USD": []}}, rate_card_id=card.id)
     make.rate_card_draft(version)
     customer = make.customer(external_id="user_42")
-    measured = Shelf(session).add(metric, "1", at=may(3), customer=make.customer())
+    measured = Shelf(session).add(make.metric(), "1", at=may(3), customer=make.customer())
     endpoint, _ = endpoints.register(
         session,
         "https://example.com/webhooks",
@@ -138,9 +144,9 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
     session.flush()
     (delivery,) = queries.list_deliveries(session).rows
     (posted,) = ledger.list_transactions(session).rows
-    return money_rows(make) | {
+    own = own_rows(make) | given_back(session)
+    return own | {
         "product_id": show(Prefix.PRODUCT, product.id),
-        "metric_id": show(Prefix.METRIC, metric.id),
         "rate_card_id": show(Prefix.RATE_CARD, card.id),
         "price_replay_id": show(Prefix.PRICE_REPLAY, make.price_replay(card).id),
         "rate_card_version_id": show(Prefix.RATE_CARD_VERSION, version.id),
@@ -155,6 +161,19 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
         "webhook_endpoint_id": show(Prefix.WEBHOOK_ENDPOINT, endpoint.id),
         "webhook_delivery_id": show(Prefix.WEBHOOK_DELIVERY, delivery.id),
         "ledger_transaction_id": show(Prefix.LEDGER_TRANSACTION, posted.id),
+    }
+
+
+def given_back(session: Session) -> dict[str, str]:
+    """Pay an invoice, refund a fen of it and let its channel withdraw another."""
+    now = clock.now()
+    invoice, _ = paid_invoice(session, now=now)
+    complaint = Complaint("4200", cny(1), "未收到")
+    dispute = open_dispute(session, invoice.id, complaint, actor=SYSTEM, now=now)
+    refund = ask_back(session, invoice, cny(1), now=now)
+    return {
+        "refund_id": show(Prefix.REFUND, refund.id),
+        "dispute_id": show(Prefix.DISPUTE, dispute.id),
     }
 
 

@@ -158,3 +158,17 @@ def test_another_merchant_sees_and_moves_nothing(
     asked = stranger.post("/fapiao-requests", BUYER | {"invoiceId": invoice_id})
     assert asked.status_code == 404
     assert stranger.get("/fapiao-requests").get_json()["data"] == []
+
+
+def test_what_was_sold_is_set_and_told(caller: Caller) -> None:
+    assert caller.get("/fapiao-settings").get_json() == {
+        "item": "*信息技术服务*技术服务费",
+        "taxCode": "",
+    }
+
+    sold = {"item": "模型调用", "taxCode": "3040203000000000000"}
+    assert caller.call("PUT", "/fapiao-settings", json=sold).get_json() == sold
+
+    assert caller.get("/fapiao-settings").get_json() == sold
+    wrong = caller.call("PUT", "/fapiao-settings", json=sold | {"taxCode": "1"})
+    assert (wrong.status_code, wrong.get_json()["path"]) == (422, "taxCode")

@@ -102,6 +102,43 @@ def test_the_export_is_what_issuing_software_reads(browser: Browser, engine: Eng
     assert (row["金额"], row["税额"], row["价税合计"]) == ("905.33", "0.00", "905.33")
     assert row["备注"].startswith("LUM-2026-")
     assert row["邮箱"] == "caiwu@example.cn"
+    assert (row["项目名称"], row["商品和服务税收编码"]) == ("*信息技术服务*技术服务费", "")
+
+
+def test_what_was_sold_is_the_merchants_to_say(browser: Browser, engine: Engine) -> None:
+    asked = ask(engine, browser)
+    sold = {"item": "*信息技术服务*<b>模型调用</b>", "tax_code": "30402030000 00000000"}
+
+    assert browser.post("/merchant/settings/fapiao", sold).status_code == 303
+
+    export = browser.get("/merchant/fapiao?format=csv&bom=0").text
+    (row,) = csv.DictReader(io.StringIO(export))
+    assert (row["项目名称"], row["商品和服务税收编码"]) == (sold["item"], "3040203000000000000")
+    for path in (asked.path, "/merchant/settings/fapiao"):
+        page = browser.text(path)
+        assert "*信息技术服务*&lt;b&gt;模型调用&lt;/b&gt;" in page
+        assert "3040203000000000000" in page
+    assert "Item of the fapiao changed" in browser.text("/merchant/settings/audit")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"item": ""}, "must not be empty"),
+        ({"item": "*信息技术服务*"}, "Write a name, or *class*name."),
+        ({"item": "技术*服务"}, "Write a name, or *class*name."),
+        ({"item": "长" * 91}, "must not be longer"),
+        ({"tax_code": "304"}, "Copy the 19 digits"),
+    ],
+)
+def test_what_no_fapiao_has_room_for_is_refused_as_typed(
+    browser: Browser, wrong: dict[str, str], said: str
+) -> None:
+    answer = browser.post("/merchant/settings/fapiao", {"item": "技术服务费"} | wrong)
+
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert all(text in answer.text for text in wrong.values())
 
 
 def test_a_fapiao_is_issued_with_its_file(browser: Browser, engine: Engine) -> None:

@@ -19,6 +19,7 @@ from app.billing.fapiao_models import (
     FapiaoStatus,
     TitleType,
 )
+from app.billing.fapiao_settings import SoldAs, get_sold_as, set_sold_as
 from app.core.decimals import plain
 from app.core.ids import Prefix, read, show
 from app.extensions import runtime
@@ -169,6 +170,24 @@ class FapiaoRequestOut(Out):
             red_letter_requested_at=utc_or_none(found.red_letter_requested_at),
             red_lettered_at=utc_or_none(found.red_lettered_at),
         )
+
+
+class FapiaoSettingsIn(In):
+    """What was sold: a name, or its class in asterisks before it; the code has 19 digits."""
+
+    item: str
+    tax_code: str = ""
+
+
+class FapiaoSettingsOut(Out):
+    """What the export for your issuing software says was sold."""
+
+    item: str
+    tax_code: str
+
+    @classmethod
+    def of(cls, sold_as: SoldAs) -> "FapiaoSettingsOut":
+        return cls(sold_as.item, sold_as.tax_code)
 
 
 class FapiaoRequestList(Listing[FapiaoRequestOut]):
@@ -347,3 +366,26 @@ def get_fapiao_file(call: Call, fapiao_request_id: int, query: FapiaoFileQuery) 
         fapiao_queries.get_request(session, fapiao_request_id)
         file = fapiao_queries.get_file(session, fapiao_request_id, query.part)
     return fapiao_issuing.read_file(runtime().storage, file)
+
+
+@API.route("GET", "/fapiao-settings", scope=Scope.INVOICE_READ, tag=TAG, returns=FapiaoSettingsOut)
+def get_fapiao_settings(call: Call) -> FapiaoSettingsOut:
+    """Return what your fapiao say was sold."""
+    return FapiaoSettingsOut.of(get_sold_as(call.session))
+
+
+@API.route(
+    "PUT",
+    "/fapiao-settings",
+    scope=Scope.INVOICE_WRITE,
+    tag=TAG,
+    body=FapiaoSettingsIn,
+    returns=FapiaoSettingsOut,
+    example={"item": "*信息技术服务*技术服务费", "taxCode": "3040203000000000000"},
+)
+def set_fapiao_settings(call: Call, body: FapiaoSettingsIn) -> FapiaoSettingsOut:
+    """Replace what your fapiao say was sold, in every export from now on."""
+    asked = SoldAs(body.item, body.tax_code)
+    return FapiaoSettingsOut.of(
+        set_sold_as(call.session, asked, actor=call.actor, now=call.real_now)
+    )

@@ -1,0 +1,88 @@
+"""What the audit trail says of a deed, of what it changed, and of how it was before and after."""
+
+import json
+from typing import Any
+
+from flask_babel import gettext as _
+
+
+def deeds() -> dict[str, str]:
+    """Return every deed that is written down, by the name of its entry."""
+    return {
+        "branding.changed": _("Branding changed"),
+        "contract.coupon_attached": _("Coupon attached"),
+        "contract.coupon_detached": _("Coupon taken off"),
+        "contract.version_cancelled": _("Price change called off"),
+        "contract.version_scheduled": _("Price change scheduled"),
+        "coupon.archived": _("Coupon archived"),
+        "coupon.created": _("Coupon created"),
+        "coupon.renamed": _("Coupon renamed"),
+        "coupon.restored": _("Coupon restored"),
+        "customer.tax_changed": _("Tax of a customer changed"),
+        "customer_balance.adjusted": _("Balance adjusted"),
+        "dead_event.discarded": _("Unmatched usage discarded"),
+        "fapiao.issued": _("Fapiao issued"),
+        "fapiao.red_letter_requested": _("Red letter requested"),
+        "fapiao.red_lettered": _("Fapiao red-lettered"),
+        "fapiao.rejected": _("Fapiao rejected"),
+        "fapiao_settings.changed": _("Item of the fapiao changed"),
+        "invoice.reissued": _("Invoice issued anew"),
+        "invoice.reminded": _("Customer reminded"),
+        "invoice.resent": _("Invoice mailed again"),
+        "product.tax_changed": _("Tax of a product changed"),
+        "rate_card.published": _("Prices published"),
+        "rate_card_version.contracts_scheduled": _("Price change scheduled for all"),
+        "reminder_settings.changed": _("Reminders changed"),
+        "tax_rate.archived": _("Tax rate archived"),
+        "tax_rate.created": _("Tax rate created"),
+        "tax_rate.default_cleared": _("Default tax taken away"),
+        "tax_rate.default_set": _("Default tax set"),
+        "tax_rate.renamed": _("Tax rate renamed"),
+        "tax_rate.restored": _("Tax rate restored"),
+        "usage_event.voided": _("Usage voided"),
+    }
+
+
+def deed(action: str) -> str:
+    """Say what was done; a deed of a later version by its name."""
+    return deeds().get(action, action)
+
+
+def field(name: str) -> str:
+    """Say what a field is called on our pages, those nobody else has by their name."""
+    words = {
+        "amount_minor": _("Amount in minor units"),
+        "code": _("Code"),
+        "color": _("Colour"),
+        "coupon": _("Coupon"),
+        "currency": _("Currency"),
+        "default": _("Default"),
+        "duration": _("Duration"),
+        "footer": _("Footer"),
+        "is_inclusive": _("Prices hold the tax"),
+        "is_on": _("On"),
+        "is_tax_exempt": _("Pays no tax"),
+        "item": _("Item"),
+        "legal_address": _("Legal address"),
+        "legal_name": _("Legal name"),
+        "logo_sha256": _("Logo"),
+        "name": _("Name"),
+        "percent": _("Percent"),
+        "reason": _("Reason"),
+        "status": _("Status"),
+        "steps": _("Steps"),
+        "tax_code": _("Tax classification code"),
+        "tax_id": _("Tax number"),
+        "tax_rate": _("Tax rate"),
+        "version": _("Version"),
+    }
+    return str(words.get(name, name))
+
+
+def value(stored: Any) -> str:
+    """Write what a field held as text; what was not there is empty."""
+    if stored is None or stored in ("", [], {}):
+        return ""
+    if isinstance(stored, bool):
+        return str(_("yes") if stored else _("no"))
+    return stored if isinstance(stored, str) else json.dumps(stored, ensure_ascii=False)

@@ -18,7 +18,7 @@ from app.simulator.parts import Parts
 from app.simulator.settings import Settings
 from app.simulator.web import create_app
 
-THREADS = 4
+THREADS = 16  # a call that is told to be slow keeps one
 
 
 def main() -> None:

@@ -1,133 +1,112 @@
-"""The door of Alipay's gateway: precreate, query, close.
+"""The door of Alipay's gateway: who calls, what for, and the signature under the answer.
 
 Business refusals (40004) are signed like successes. What fails before the application is known
-to be itself (40002) answers without a signature, as the real gateway does.
+to be itself (40002) answers without a signature, as the real gateway does. Orders of a page are
+opened by the payer's own browser: to him the gateway shows a page, or in GBK what is wrong.
 """
 
-import re
-import sqlite3
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Annotated, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, redirect, request
+from markupsafe import escape
+from werkzeug.wrappers import Response as Redirect
 
-from app.simulator import alipay_wire, clock, orders
-from app.simulator.clock import CHINA
-from app.simulator.orders import Channel, Order
+from app.simulator import alipay_bills, alipay_refunds, alipay_wire, mishaps, orders, refunds
+from app.simulator.alipay_door import (
+    Answer,
+    BadCall,
+    Params,
+    Refused,
+    TradeRef,
+    china_time,
+    content,
+    place,
+    scanned,
+)
+from app.simulator.faults import Kind, Operation
+from app.simulator.mishaps import Call
+from app.simulator.orders import Channel, Order, Product, State
 from app.simulator.parts import parts
 from app.simulator.signing import is_signed
 
 blueprint = Blueprint("alipay", __name__)
 
-T = TypeVar("T", bound=msgspec.Struct)
-DEFAULT_TIMEOUT = timedelta(days=15)
-TIMEOUT = re.compile(r"([0-9]{1,5})([mhd])")
-UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-
-
-class BadCall(Exception):
-    """The gateway can not tell who calls or what is wanted: code, sub_code and sub_msg."""
-
-    def __init__(self, code: str, sub_code: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.sub_code, self.message = code, sub_code, message
-
-
-class Refused(Exception):
-    """A business refusal: sub_code and sub_msg."""
-
-    def __init__(self, sub_code: str, message: str) -> None:
-        super().__init__(message)
-        self.sub_code, self.message = sub_code, message
-
-
-class Precreate(msgspec.Struct, frozen=True):
-    out_trade_no: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z")]
-    total_amount: str
-    subject: Annotated[str, msgspec.Meta(pattern=r"^[^/=&]{1,256}\Z")]
-    seller_id: str = ""
-    passback_params: Annotated[str, msgspec.Meta(max_length=512)] = ""
-    timeout_express: str = ""
-    time_expire: str = ""
-
-
-class TradeRef(msgspec.Struct, frozen=True):
-    out_trade_no: str = ""
-    trade_no: str = ""
+PAGES = {
+    "alipay.trade.page.pay": (Product.PAGE, "FAST_INSTANT_TRADE_PAY"),
+    "alipay.trade.wap.pay": (Product.WAP, "QUICK_WAP_WAY"),
+}
 
 
 @blueprint.route("/gateway.do", methods=["GET", "POST"])
-def gateway() -> Response:
+def gateway() -> Response | Redirect:
     params = dict(request.values.items())
     method, identity = params.get("method", ""), parts().identity.alipay
+    if method in PAGES:
+        return _show_cashier(params)
+    wrong = mishaps.befall(_call(params))
+    if wrong is Kind.DOWN:
+        return Response("503 Service Unavailable", status=503)
     try:
-        handle = _identify(params)
-        answer = {"code": "10000", "msg": "Success", **handle(params, now=clock.now())}
+        handle, _ = _identify(params)
+        done = {"code": "10000", "msg": "Success"}
+        answer: Answer = _unavailable(wrong) if wrong else {**done, **handle(params)}
     except BadCall as bad:
         explained = {"sub_code": bad.sub_code, "sub_msg": bad.message}
-        content = {"code": bad.code, "msg": "Invalid Arguments", **explained}
-        return _text(alipay_wire.answer(method or "error", content, None))
+        said = {"code": bad.code, "msg": "Invalid Arguments", **explained}
+        return _text(alipay_wire.answer(method or "error", said, None))
     except Refused as refused:
         explained = {"sub_code": refused.sub_code, "sub_msg": refused.message}
         answer = {"code": "40004", "msg": "Business Failed", **explained}
-    return _text(alipay_wire.answer(method, answer, identity))
-
-
-def precreate(params: dict[str, str], *, now: datetime) -> dict[str, object]:
-    asked = _content(params, Precreate)
-    minor = alipay_wire.to_minor(asked.total_amount)
-    if minor is None or asked.seller_id not in {"", parts().identity.alipay.seller_id}:
-        raise Refused("ACQ.INVALID_PARAMETER", "参数无效")
-    until = _timeout(asked, now)
-    order = Order(
-        channel=Channel.ALIPAY,
-        out_trade_no=asked.out_trade_no,
-        fingerprint=orders.fingerprint(asked),
-        description=asked.subject,
-        amount_minor=minor,
-        notify_url=params.get("notify_url", ""),
-        attach=asked.passback_params,
-        created_at=now,
-        payable_until=until,
-        closes_at=until,
+    is_certified = bool(params.get("app_cert_sn"))
+    encoded = alipay_wire.answer(
+        method, answer, identity, is_certified=is_certified, is_forged=mishaps.is_forged()
     )
-    try:
-        with parts().book.transaction() as db:
-            placed = orders.place(db, order, now=now)
-    except orders.AlreadyPaid:
-        raise Refused("ACQ.TRADE_HAS_SUCCESS", "交易已被支付") from None
-    except orders.NumberUsed:
-        raise Refused("ACQ.CONTEXT_INCONSISTENT", "交易信息被篡改") from None
-    except orders.AlreadyClosed:
-        raise Refused("ACQ.TRADE_HAS_CLOSE", "交易已经关闭") from None
+    return mishaps.spoil(_text(encoded))
+
+
+def precreate(params: Params) -> Answer:
+    placed = place(params, Product.PRECREATE)
     return {"out_trade_no": placed.out_trade_no, "qr_code": placed.qr}
 
 
-def query(params: dict[str, str], *, now: datetime) -> dict[str, object]:
-    with parts().book.transaction() as db:
-        order = _scanned(db, params)
-    return alipay_wire.trade(order, now=now)
+def query(params: Params) -> Answer:
+    with parts().book.reading() as db:
+        order = scanned(db, content(params, TradeRef))
+        refunded = refunds.of_order(db, order)
+    return alipay_wire.trade(order, refunded, now=parts().now())
 
 
-def close(params: dict[str, str], *, now: datetime) -> dict[str, object]:
+def close(params: Params) -> Answer:
+    now = parts().now()
     with parts().book.transaction() as db:
-        order = _scanned(db, params)
-        if order.state_at(now) is not orders.State.OPEN:
+        order = scanned(db, content(params, TradeRef))
+        if order.state_at(now) is not State.OPEN:
             raise Refused("ACQ.TRADE_STATUS_ERROR", "交易状态不合法")
         orders.close(db, order, now=now)
     return {"out_trade_no": order.out_trade_no, "trade_no": order.transaction_id}
 
 
-METHODS: dict[str, Callable[..., dict[str, object]]] = {
-    "alipay.trade.precreate": precreate,
-    "alipay.trade.query": query,
-    "alipay.trade.close": close,
+METHODS: dict[str, tuple[Callable[[Params], Answer], Operation]] = {
+    "alipay.trade.precreate": (precreate, Operation.OPEN),
+    "alipay.trade.query": (query, Operation.QUERY),
+    "alipay.trade.close": (close, Operation.CLOSE),
+    "alipay.trade.refund": (alipay_refunds.refund, Operation.REFUND),
+    "alipay.trade.fastpay.refund.query": (alipay_refunds.query, Operation.QUERY_REFUND),
+    "alipay.data.dataservice.bill.downloadurl.query": (alipay_bills.address, Operation.BILL),
 }
 
 
-def _identify(params: dict[str, str]) -> Callable[..., dict[str, object]]:
+def _identify(params: Params) -> tuple[Callable[[Params], Answer], Operation]:
+    """Return what is called and as what. Raises BadCall unless our application signed it."""
+    _check_sender(params)
+    if params.get("method", "") not in METHODS:
+        raise BadCall("40002", "isv.invalid-method", "不存在的方法名")
+    return METHODS[params["method"]]
+
+
+def _check_sender(params: Params) -> None:
     identity = parts().identity.alipay
     if params.get("app_id") != identity.app_id:
         raise BadCall("40002", "isv.invalid-app-id", "无效的AppID参数")
@@ -135,55 +114,82 @@ def _identify(params: dict[str, str]) -> Callable[..., dict[str, object]]:
         raise BadCall("40002", "isv.invalid-charset", "无效的charset参数")
     if params.get("sign_type") != "RSA2":
         raise BadCall("40002", "isv.invalid-signature-type", "无效的签名类型")
+    if "app_cert_sn" in params or "alipay_root_cert_sn" in params:
+        chain = identity.certificates
+        if params.get("app_cert_sn") != chain.app_serial:
+            raise BadCall("40002", "isv.invalid-app-cert-sn", "应用公钥证书序列号错误")
+        if params.get("alipay_root_cert_sn") != chain.root_serial:
+            raise BadCall("40002", "isv.invalid-root-cert-sn", "支付宝根证书序列号错误")
     text = alipay_wire.canonical(params, without=frozenset({"sign"}))
     if not is_signed(identity.app_key, text, params.get("sign", "")):
         raise BadCall("40002", "isv.invalid-signature", "验签出错")
-    if _china_time(params.get("timestamp", "")) is None:
+    if china_time(params.get("timestamp", "")) is None:
         raise BadCall("40002", "isv.invalid-timestamp", "无效的时间戳参数")
-    if params.get("method", "") not in METHODS:
-        raise BadCall("40002", "isv.invalid-method", "不存在的方法名")
-    return METHODS[params["method"]]
 
 
-def _scanned(db: sqlite3.Connection, params: dict[str, str]) -> Order:
-    # Before somebody scans the code there is no trade to speak of, only a promise of one.
-    wanted = _content(params, TradeRef)
-    if wanted.trade_no:
-        order = orders.find_by_transaction(db, Channel.ALIPAY, wanted.trade_no)
-    else:
-        order = orders.find(db, Channel.ALIPAY, wanted.out_trade_no)
-    if order is None or order.scanned_at is None:
-        raise Refused("ACQ.TRADE_NOT_EXIST", "交易不存在")
-    return order
-
-
-def _timeout(asked: Precreate, now: datetime) -> datetime:
-    latest = now + DEFAULT_TIMEOUT
-    if asked.time_expire:
-        until = _china_time(asked.time_expire)
-    elif asked.timeout_express:
-        amount = TIMEOUT.fullmatch(asked.timeout_express)
-        until = now + int(amount[1]) * UNITS[amount[2]] if amount else None
-    else:
-        until = latest
-    if until is None or not now < until <= latest:
-        raise Refused("ACQ.INVALID_PARAMETER", "超时时间无效")
-    return until
-
-
-def _china_time(text: str) -> datetime | None:
+def _show_cashier(params: Params) -> Response | Redirect:
+    if mishaps.befall(_call(params)) is not None:
+        return Response("503 Service Unavailable", status=503)
     try:
-        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=CHINA)
-    except ValueError:
-        return None
+        order = _place_for_page(params)
+    except BadCall as bad:
+        return _for_a_browser(f"{bad.sub_code}: {bad.message}")
+    except Refused as refused:
+        return _for_a_browser(f"{refused.sub_code}: {refused.message}")
+    return redirect(f"/pay?{urlencode({'qr': order.qr})}")
 
 
-def _content(params: dict[str, str], shape: type[T]) -> T:
+def _place_for_page(params: Params) -> Order:
+    product, product_code = PAGES[params["method"]]
+    _check_sender(params)
+    if content(params, ProductAsked).product_code != product_code:
+        raise Refused("ACQ.INVALID_PARAMETER", "product_code 无效")
+    return place(params, product)
+
+
+class ProductAsked(msgspec.Struct, frozen=True):
+    product_code: str = ""
+
+
+class Said(TradeRef, frozen=True, kw_only=True):
+    """As much of any content as tells which order it is about."""
+
+    total_amount: str = ""
+    subject: str = ""
+    refund_reason: str = ""
+
+
+def _call(params: Params) -> Call:
     try:
-        return msgspec.json.decode(params.get("biz_content", ""), type=shape)
-    except msgspec.DecodeError as wrong:
-        raise Refused("ACQ.INVALID_PARAMETER", f"参数无效: {wrong}") from None
+        said = msgspec.json.decode(params.get("biz_content", ""), type=Said)
+    except msgspec.DecodeError:
+        said = Said()  # the gateway itself says what is wrong with it
+    amount = alipay_wire.to_minor(said.total_amount) or 0
+    operation = METHODS.get(params.get("method", ""), (None, Operation.OPEN))[1]
+    if operation is Operation.REFUND:
+        with parts().book.reading() as db:
+            order = orders.find(db, Channel.ALIPAY, said.out_trade_no)
+        amount = order.amount_minor if order else 0
+    return Call(
+        channel=Channel.ALIPAY,
+        operation=operation,
+        out_trade_no=said.out_trade_no,
+        amount_minor=amount,
+        text=said.subject or said.refund_reason,
+    )
+
+
+def _unavailable(wrong: Kind) -> Answer:
+    if wrong is Kind.LIMITED:
+        raise Refused("ACQ.SYSTEM_ERROR", "请求过于频繁")
+    explained = {"sub_code": "isp.unknow-error", "sub_msg": "系统繁忙"}
+    return {"code": "20000", "msg": "Service Currently Unavailable", **explained}
 
 
 def _text(body: bytes) -> Response:
     return Response(body, content_type="text/html;charset=utf-8")
+
+
+def _for_a_browser(message: str) -> Response:
+    page = f"<!DOCTYPE html><html lang=zh><title>错误</title><body><p>{escape(message)}</p></html>"
+    return Response(page.encode("gbk", "replace"), content_type="text/html;charset=GBK")

@@ -3,19 +3,22 @@
 import re
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from urllib.parse import urlencode
 
 import msgspec
 
 from app.simulator.clock import CHINA
-from app.simulator.keys import AlipayIdentity, digits
+from app.simulator.faults import Fault, Kind
+from app.simulator.keys import AlipayIdentity, digits, private
 from app.simulator.notices import Notice
 from app.simulator.orders import LARGEST_MINOR, Order, State
+from app.simulator.refunds import Refund, held
 from app.simulator.signing import sign
 
 YUAN = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?")
+STALE = timedelta(minutes=10)
 BUYER_ID, BUYER_LOGON_ID = "2088102122524333", "159****5620"
 TRADE_STATUS = {
     State.OPEN: "WAIT_BUYER_PAY",
@@ -30,18 +33,28 @@ def canonical(params: Mapping[str, str], *, without: frozenset[str]) -> bytes:
     return "&".join(f"{key}={kept[key]}" for key in sorted(kept)).encode()
 
 
-def answer(method: str, content: Mapping[str, object], identity: AlipayIdentity | None) -> bytes:
+def answer(
+    method: str,
+    content: Mapping[str, object],
+    identity: AlipayIdentity | None,
+    *,
+    is_certified: bool = False,
+    is_forged: bool = False,
+) -> bytes:
     """Return the answer to `method`, signed when there is an identity to sign with.
 
     What is signed is the object's own bytes, in which slashes are escaped as the real gateway
-    escapes them.
+    escapes them. A merchant in certificate mode is told which certificate the signature goes by.
     """
     inner = msgspec.json.encode(content).replace(b"/", rb"\/")
     key = f"{method.replace('.', '_')}_response".encode()
     if identity is None:
         return b'{"%b":%b}' % (key, inner)
-    signature = sign(identity.alipay_key, inner).encode()
-    return b'{"%b":%b,"sign":"%b"}' % (key, inner, signature)
+    certified = b""
+    if is_certified:
+        certified = b'"alipay_cert_sn":"%b",' % identity.certificates.alipay_serial.encode()
+    signature = sign(identity.alipay_key, secrets.token_bytes(8) if is_forged else inner).encode()
+    return b'{"%b":%b,%b"sign":"%b"}' % (key, inner, certified, signature)
 
 
 def to_minor(yuan: str) -> int | None:
@@ -60,18 +73,17 @@ def china_time(moment: datetime) -> str:
     return f"{moment.astimezone(CHINA):%Y-%m-%d %H:%M:%S}"
 
 
-def trade(order: Order, *, now: datetime) -> dict[str, object]:
+def trade(order: Order, refunded: list[Refund], *, now: datetime) -> dict[str, object]:
     """Describe a scanned order as a query answers it."""
-    state = order.state_at(now)
     content: dict[str, object] = {
         "buyer_logon_id": BUYER_LOGON_ID,
         "buyer_user_id": BUYER_ID,
         "out_trade_no": order.out_trade_no,
         "total_amount": to_yuan(order.paid_minor or order.amount_minor),
         "trade_no": order.transaction_id,
-        "trade_status": TRADE_STATUS[state],
+        "trade_status": trade_status(order, refunded, now=now),
     }
-    if state is State.PAID and order.paid_at is not None:
+    if order.state is State.PAID and order.paid_at is not None:
         content |= {**_received(order), "send_pay_date": china_time(order.paid_at)}
         content["fund_bill_list"] = [
             {"amount": content["total_amount"], "fund_channel": "ALIPAYACCOUNT"}
@@ -79,7 +91,74 @@ def trade(order: Order, *, now: datetime) -> dict[str, object]:
     return content
 
 
+def trade_status(order: Order, refunded: list[Refund], *, now: datetime) -> str:
+    """Return the trade's state: one that was refunded whole is closed."""
+    state = order.state_at(now)
+    if state is State.PAID and held(refunded, now=now) == order.paid_minor:
+        return TRADE_STATUS[State.CLOSED]
+    return TRADE_STATUS[state]
+
+
 def paid_notice(order: Order, identity: AlipayIdentity, *, now: datetime) -> Notice:
+    return _notice(order, identity, {"trade_status": TRADE_STATUS[State.PAID]}, now=now)
+
+
+def refund_notice(
+    order: Order, refunded: list[Refund], identity: AlipayIdentity, *, now: datetime
+) -> Notice:
+    """Tell how much was refunded of an order so far, and by which request at last."""
+    said = {
+        "trade_status": trade_status(order, refunded, now=now),
+        "refund_fee": to_yuan(held(refunded, now=now)),
+        "gmt_refund": f"{china_time(refunded[-1].created_at)}.000",
+        "out_biz_no": refunded[-1].out_refund_no,
+    }
+    return _notice(order, identity, said, now=now)
+
+
+def notice_request(
+    notice: Notice, identity: AlipayIdentity, *, twist: Fault | None, now: datetime
+) -> tuple[Mapping[str, str], bytes]:
+    """Sign the notice anew; with a `twist` it is one that must not be believed."""
+    wrong = twist.kind if twist else None
+    form = {key: str(value) for key, value in notice.content.items()}
+    if twist is not None:
+        form |= _twisted(form, twist)
+    form["notify_time"] = china_time(now - STALE if wrong is Kind.STALE else now)
+    text = canonical(form, without=frozenset())
+    if wrong in {Kind.BAD_SIGNATURE, Kind.SIGN_TEST}:
+        text += secrets.token_bytes(1)
+    strangers = wrong is Kind.UNKNOWN_SERIAL
+    key = private(identity.app_private_key_pem) if strangers else identity.alipay_key
+    if wrong is Kind.TAMPERED:
+        form["subject"] += "!"
+    signed = {**form, "sign_type": "RSA2", "sign": sign(key, text)}
+    content_type = "application/x-www-form-urlencoded; charset=utf-8"
+    return {"Content-Type": content_type}, urlencode(signed).encode()
+
+
+def return_url(order: Order, method: str, identity: AlipayIdentity, *, now: datetime) -> str:
+    """Return where the payer goes back to, with what Alipay tells by him, signed."""
+    said = {
+        "app_id": identity.app_id,
+        "auth_app_id": identity.app_id,
+        "charset": "utf-8",
+        "method": f"{method}.return",
+        "out_trade_no": order.out_trade_no,
+        "seller_id": identity.seller_id,
+        "timestamp": china_time(now),
+        "total_amount": to_yuan(order.paid_minor or order.amount_minor),
+        "trade_no": order.transaction_id or "",
+        "version": "1.0",
+    }
+    signature = sign(identity.alipay_key, canonical(said, without=frozenset()))
+    query = urlencode({**said, "sign_type": "RSA2", "sign": signature})
+    return f"{order.return_url}{'&' if '?' in order.return_url else '?'}{query}"
+
+
+def _notice(
+    order: Order, identity: AlipayIdentity, said: Mapping[str, str], *, now: datetime
+) -> Notice:
     amount = to_yuan(order.paid_minor or order.amount_minor)
     funds = [{"amount": amount, "fundChannel": "ALIPAYACCOUNT"}]
     notify_id = f"{now.astimezone(CHINA):%Y%m%d}{digits(26)}"
@@ -100,26 +179,23 @@ def paid_notice(order: Order, identity: AlipayIdentity, *, now: datetime) -> Not
         "subject": order.description,
         "total_amount": amount,
         "trade_no": order.transaction_id,
-        "trade_status": TRADE_STATUS[State.PAID],
         "version": "1.0",
         **_received(order),
+        **said,
     }
     filled = {key: value for key, value in content.items() if value}
     return Notice(id=notify_id, url=order.notify_url, content=filled)
 
 
-def notice_request(
-    notice: Notice, identity: AlipayIdentity, *, forged: bool, now: datetime
-) -> tuple[Mapping[str, str], bytes]:
-    """Sign the notice anew; a `forged` one is signed over something else."""
-    form = {key: str(value) for key, value in notice.content.items()}
-    form["notify_time"] = china_time(now)
-    text = canonical(form, without=frozenset())
-    if forged:
-        text += secrets.token_bytes(1)
-    signed = {**form, "sign_type": "RSA2", "sign": sign(identity.alipay_key, text)}
-    content_type = "application/x-www-form-urlencoded; charset=utf-8"
-    return {"Content-Type": content_type}, urlencode(signed).encode()
+def _twisted(form: Mapping[str, str], twist: Fault) -> dict[str, str]:
+    field = "refund_fee" if "refund_fee" in form else "total_amount"
+    wrong = twist.amount_instead_of(to_minor(form[field]) or 0)
+    changes: dict[Kind, dict[str, str]] = {
+        Kind.NOTICE_AMOUNT: {field: to_yuan(wrong)},
+        Kind.NOTICE_APP: {"app_id": "9021000000000000"},
+        Kind.NOTICE_ACCOUNT: {"seller_id": "2088000000000000"},
+    }
+    return changes.get(twist.kind, {})
 
 
 def _received(order: Order) -> dict[str, object]:

@@ -7,9 +7,9 @@ from threading import Thread
 
 import httpx
 
-from app.simulator import clock, notices, paying
-from app.simulator.notices import Sending
+from app.simulator import clock, notices, refunds, telling
 from app.simulator.parts import Parts
+from app.simulator.telling import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -27,16 +27,16 @@ def start(parts: Parts) -> Thread:
 
 def carry_next(parts: Parts, client: httpx.Client, *, now: datetime) -> bool:
     """Make the attempt that is due longest. Return whether there was one."""
+    scale = parts.settings.time_scale
     with parts.book.transaction() as db:
-        sending = notices.claim(db, now=now)
-    if sending is None:
-        return False
-    answer, heard = _deliver(sending, parts, client, now=now)
-    log.info("notice %s: %s", sending.notice.id, answer)
+        telling.end_refunds(db, parts.identity, book_now=clock.read(db).at(now), now=now)
+        taken = telling.take(db, parts.identity, scale=scale, now=now)
+    if not isinstance(taken, Delivery):
+        return taken is not None
+    answer, heard = _deliver(taken, parts, client, now=now)
+    log.info("notice %s: %s", taken.sending.notice.id, answer)
     with parts.book.transaction() as db:
-        notices.settle(
-            db, sending, answer, heard=heard, scale=parts.settings.time_scale, now=clock.now()
-        )
+        notices.settle(db, taken.sending, answer, heard=heard, scale=scale, now=clock.now())
     return True
 
 
@@ -59,20 +59,30 @@ def _carry_for_ever(parts: Parts) -> None:
 
 
 def _until_next(parts: Parts, *, now: datetime) -> timedelta:
-    with parts.book.transaction() as db:
-        due_at = notices.next_due(db)
-    return IDLE if due_at is None else min(max(due_at - now, timedelta(0)), IDLE)
+    with parts.book.reading() as db:
+        due_at, ends_at, book_now = (
+            notices.next_due(db),
+            refunds.next_end(db),
+            clock.read(db).at(now),
+        )
+    waits = [IDLE]
+    if due_at is not None:
+        waits.append(due_at - now)
+    if ends_at is not None:
+        waits.append(ends_at - book_now)
+    return max(min(waits), timedelta(0))
 
 
 def _deliver(
-    sending: Sending, parts: Parts, client: httpx.Client, *, now: datetime
+    delivery: Delivery, parts: Parts, client: httpx.Client, *, now: datetime
 ) -> tuple[str, bool]:
-    headers, body = paying.request_for(sending, parts.identity, now=now)
+    sending = delivery.sending
+    headers, body = telling.request_for(delivery, parts.identity, now=now)
     try:
         with client.stream("POST", sending.notice.url, headers=headers, content=body) as response:
             start = next(response.iter_bytes(LONGEST_ANSWER), b"")
     # ValueError: a host whose name is none ("a..b") fails in the resolver, not in httpx.
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as failure:
         return f"{type(failure).__name__}: {failure}", False
-    heard = paying.is_heard(sending, response.status_code, start)
+    heard = telling.is_heard(sending, response.status_code, start)
     return f"{response.status_code} {start[:200]!r}", heard

@@ -4,6 +4,7 @@ A real channel never sees its merchants' private keys. This one makes them too, 
 plays the console where a merchant would fetch them; its doors use only their public halves.
 """
 
+import hashlib
 import os
 import secrets
 import tempfile
@@ -14,6 +15,7 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from app.simulator import certificates
 from app.simulator.settings import Settings
 
 
@@ -26,13 +28,18 @@ class WeChatIdentity(msgspec.Struct, frozen=True, dict=True):
     platform_public_key_id: str
     platform_private_key_pem: str
 
+    @property
+    def app_secret(self) -> str:
+        """What the merchant logs payers in with; made of what an identity had from the start."""
+        return hashlib.sha256(f"app secret {self.api_v3_key}".encode()).hexdigest()[:32]
+
     @cached_property
     def merchant_key(self) -> rsa.RSAPublicKey:
-        return _private(self.merchant_private_key_pem).public_key()
+        return private(self.merchant_private_key_pem).public_key()
 
     @cached_property
     def platform_key(self) -> rsa.RSAPrivateKey:
-        return _private(self.platform_private_key_pem)
+        return private(self.platform_private_key_pem)
 
 
 class AlipayIdentity(msgspec.Struct, frozen=True, dict=True):
@@ -43,11 +50,16 @@ class AlipayIdentity(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def app_key(self) -> rsa.RSAPublicKey:
-        return _private(self.app_private_key_pem).public_key()
+        return private(self.app_private_key_pem).public_key()
 
     @cached_property
     def alipay_key(self) -> rsa.RSAPrivateKey:
-        return _private(self.alipay_private_key_pem)
+        return private(self.alipay_private_key_pem)
+
+    @cached_property
+    def certificates(self) -> certificates.Chain:
+        """The same keys, for a merchant in certificate mode."""
+        return certificates.chain(self.alipay_key, self.app_key)
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -73,26 +85,26 @@ def make() -> Identity:
             mchid=mchid,
             appid="wx" + secrets.token_hex(8),
             merchant_serial=secrets.token_hex(20).upper(),
-            merchant_private_key_pem=_new_pem(),
+            merchant_private_key_pem=new_pem(),
             api_v3_key=secrets.token_hex(16),
             platform_public_key_id=f"PUB_KEY_ID_01{mchid}{digits(16)}",
-            platform_private_key_pem=_new_pem(),
+            platform_private_key_pem=new_pem(),
         ),
         alipay=AlipayIdentity(
             app_id="9021" + digits(12),
             seller_id="2088" + digits(12),
-            app_private_key_pem=_new_pem(),
-            alipay_private_key_pem=_new_pem(),
+            app_private_key_pem=new_pem(),
+            alipay_private_key_pem=new_pem(),
         ),
     )
 
 
 def hand_over(settings: Settings, identity: Identity) -> None:
     """Write `simulator.json` (0600): all a merchant's gateways need to talk to this simulator."""
-    wechat, alipay = identity.wechat, identity.alipay
+    wechat, alipay, base = identity.wechat, identity.alipay, settings.base_url
     content = {
         "wechat": {
-            "base_url": settings.base_url,
+            "base_url": base,
             "mchid": wechat.mchid,
             "appid": wechat.appid,
             "merchant_serial": wechat.merchant_serial,
@@ -102,13 +114,24 @@ def hand_over(settings: Settings, identity: Identity) -> None:
             "platform_public_key_pem": _public_pem(wechat.platform_key.public_key()),
         },
         "alipay": {
-            "gateway_url": f"{settings.base_url}/gateway.do",
+            "gateway_url": f"{base}/gateway.do",
             "app_id": alipay.app_id,
             "seller_id": alipay.seller_id,
             "app_private_key_pem": alipay.app_private_key_pem,
             "alipay_public_key_pem": _public_pem(alipay.alipay_key.public_key()),
         },
-        "payer_url": f"{settings.base_url}/pay",
+        "alipay_certificates": {
+            "app_cert_pem": alipay.certificates.app,
+            "alipay_cert_pem": alipay.certificates.alipay,
+            "alipay_root_cert_pem": alipay.certificates.root,
+        },
+        "wechat_login": {
+            "authorize_url": f"{base}/connect/oauth2/authorize",
+            "token_url": f"{base}/sns/oauth2/access_token",
+            "appid": wechat.appid,
+            "app_secret": wechat.app_secret,
+        },
+        "payer_url": f"{base}/pay",
     }
     encoded = msgspec.json.format(msgspec.json.encode(content))
     write_private(settings.instance_dir / "simulator.json", encoded)
@@ -127,7 +150,8 @@ def digits(count: int) -> str:
     return "".join(secrets.choice("0123456789") for _ in range(count))
 
 
-def _new_pem() -> str:
+def new_pem() -> str:
+    """Make a private key."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(
         serialization.Encoding.PEM,
@@ -142,7 +166,7 @@ def _public_pem(key: rsa.RSAPublicKey) -> str:
     ).decode()
 
 
-def _private(pem: str) -> rsa.RSAPrivateKey:
+def private(pem: str) -> rsa.RSAPrivateKey:
     key = serialization.load_pem_private_key(pem.encode(), None)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError("the channels' keys are RSA keys")

@@ -1,12 +1,14 @@
 """Notices on their way to the merchant: what is to be sent when, on which step of which ladder.
 
 A notice is one fact with one id. A sending is one attempt to tell it: the ladder's own, which
-breeds the next one when it fails, or an extra copy, which does not.
+breeds the next one when it fails, or an extra copy, which does not. Sendings are due on the real
+clock, whatever the book's says.
 """
 
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -33,18 +35,25 @@ class Notice:
 
     id: str
     url: str
-    content: dict[str, object]
+    content: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One attempt. `step` is its place on the ladder, None for an extra copy."""
+    """One attempt. `step` is its place on the ladder, None for an extra copy.
+
+    `twist` names what is wrong with it, or that it has waited on purpose and may go now.
+    """
 
     id: int
     channel: Channel
+    out_trade_no: str
     notice: Notice
     step: int | None
-    forged: bool
+    twist: str
+
+
+WAITED, HELD = "waited", "held"
 
 
 def queue(
@@ -66,22 +75,76 @@ def queue(
     if plan.notify == "drop":
         return
     due_at = now + timedelta(seconds=plan.delay_seconds)
-    forged = plan.notify == "bad_signature"
-    _enter(db, notice.id, step=0, forged=forged, due_at=due_at)
-    for _ in range(plan.times - 1):
-        _enter(db, notice.id, step=None, forged=forged, due_at=due_at)
+    twist = "" if plan.notify == "ok" else plan.notify
+    _enter(db, notice.id, step=0, twist=twist, due_at=due_at)
+    copy(db, notice.id, times=plan.times - 1, twist=twist, now=due_at)
 
 
-def resend(db: sqlite3.Connection, order: Order, *, times: int, forged: bool, now: datetime) -> int:
+def copy(
+    db: sqlite3.Connection, notice_id: str, *, times: int, twist: str = "", now: datetime
+) -> None:
+    """Send `times` extra copies of a notice."""
+    for _ in range(times):
+        _enter(db, notice_id, step=None, twist=twist, due_at=now)
+
+
+def resend(
+    db: sqlite3.Connection, order: Order, *, times: int, twist: str = "", now: datetime
+) -> int:
     """Send `times` extra copies of the order's notices; return how many notices there are."""
-    ids = db.execute(
-        "SELECT id FROM notices WHERE channel = ? AND out_trade_no = ?",
+    found = of_order(db, order)
+    for known in found:
+        copy(db, known.id, times=times, twist=twist, now=now)
+    return len(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A sending as its past tells it; `done_at` and `answer` are None before it was made."""
+
+    step: int | None
+    twist: str
+    due_at: datetime
+    done_at: datetime | None
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notice with all its sendings, the oldest first."""
+
+    id: str
+    url: str
+    content: dict[str, Any]
+    created_at: datetime
+    acknowledged_at: datetime | None
+    attempts: list[Attempt]
+
+
+def of_order(db: sqlite3.Connection, order: Order) -> list[Told]:
+    """Return what the merchant was told of an order, the oldest first."""
+    rows = db.execute(
+        "SELECT * FROM notices WHERE channel = ? AND out_trade_no = ? ORDER BY created_at",
         (order.channel, order.out_trade_no),
     ).fetchall()
-    for (notice_id,) in ids:
-        for _ in range(times):
-            _enter(db, notice_id, step=None, forged=forged, due_at=now)
-    return len(ids)
+    return [
+        Told(
+            row["id"],
+            row["url"],
+            msgspec.json.decode(row["content"]),
+            row["created_at"],
+            row["acknowledged_at"],
+            [
+                Attempt(
+                    made["step"], made["twist"], made["due_at"], made["done_at"], made["answer"]
+                )
+                for made in db.execute(
+                    "SELECT * FROM sendings WHERE notice_id = ? ORDER BY id", (row["id"],)
+                )
+            ],
+        )
+        for row in rows
+    ]
 
 
 def next_due(db: sqlite3.Connection) -> datetime | None:
@@ -99,7 +162,8 @@ def claim(db: sqlite3.Connection, *, now: datetime) -> Sending | None:
     """
     row = db.execute(
         """
-        SELECT sendings.id, channel, notices.id AS notice_id, url, content, step, forged
+        SELECT sendings.id, channel, out_trade_no, notices.id AS notice_id, url, content, step,
+            twist
         FROM sendings JOIN notices ON notices.id = notice_id
         WHERE done_at IS NULL AND due_at <= ? ORDER BY due_at, sendings.id LIMIT 1
         """,
@@ -111,10 +175,26 @@ def claim(db: sqlite3.Connection, *, now: datetime) -> Sending | None:
     return Sending(
         id=row["id"],
         channel=Channel(row["channel"]),
+        out_trade_no=row["out_trade_no"],
         notice=Notice(row["notice_id"], row["url"], msgspec.json.decode(row["content"])),
         step=row["step"],
-        forged=bool(row["forged"]),
+        twist=WAITED if row["twist"] == HELD else row["twist"],
     )
+
+
+def put_off(
+    db: sqlite3.Connection, sending: Sending, *, until: datetime, is_held: bool = False
+) -> None:
+    """Make the attempt later; a held one as soon as another notice of its channel was sent."""
+    db.execute(
+        "UPDATE sendings SET due_at = ?, twist = ? WHERE id = ?",
+        (until, HELD if is_held else WAITED, sending.id),
+    )
+
+
+def note(db: sqlite3.Connection, sending: Sending, twist: str) -> None:
+    """Write down what was wrong with this one attempt."""
+    db.execute("UPDATE sendings SET twist = ? WHERE id = ?", (twist, sending.id))
 
 
 def settle(
@@ -133,6 +213,11 @@ def settle(
     db.execute(
         "UPDATE sendings SET done_at = ?, answer = ? WHERE id = ?", (now, answer, sending.id)
     )
+    db.execute(
+        "UPDATE sendings SET due_at = ?, twist = ? WHERE done_at IS NULL AND twist = ?"
+        " AND notice_id IN (SELECT id FROM notices WHERE channel = ? AND id <> ?)",
+        (now, WAITED, HELD, sending.channel, sending.notice.id),
+    )
     ladder = LADDERS[sending.channel]
     if heard:
         db.execute(
@@ -145,13 +230,14 @@ def settle(
         )
     elif sending.step is not None and sending.step < len(ladder):
         due_at = now + ladder[sending.step] / scale
-        _enter(db, sending.notice.id, step=sending.step + 1, forged=sending.forged, due_at=due_at)
+        twist = "" if sending.twist == WAITED else sending.twist
+        _enter(db, sending.notice.id, step=sending.step + 1, twist=twist, due_at=due_at)
 
 
 def _enter(
-    db: sqlite3.Connection, notice_id: str, *, step: int | None, forged: bool, due_at: datetime
+    db: sqlite3.Connection, notice_id: str, *, step: int | None, twist: str, due_at: datetime
 ) -> None:
     db.execute(
-        "INSERT INTO sendings (notice_id, step, forged, due_at) VALUES (?, ?, ?, ?)",
-        (notice_id, step, forged, due_at),
+        "INSERT INTO sendings (notice_id, step, twist, due_at) VALUES (?, ?, ?, ?)",
+        (notice_id, step, twist, due_at),
     )

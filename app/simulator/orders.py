@@ -14,7 +14,6 @@ import msgspec
 from app.simulator.clock import CHINA
 from app.simulator.keys import digits
 
-CODE_LIFETIME = timedelta(hours=2)  # of a QR code; the order may live longer
 CODE_ALPHABET = string.ascii_letters + string.digits
 LARGEST_MINOR = 100_000_000_00  # fen: both channels stop at a hundred million yuan
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,9 +24,25 @@ class Channel(StrEnum):
     ALIPAY = "alipay"
 
 
-CODE_PREFIX = {
-    Channel.WECHAT: "weixin://wxpay/bizpayurl?pr=",
-    Channel.ALIPAY: "https://qr.alipay.com/",
+class Product(StrEnum):
+    """How the payer comes to an order."""
+
+    NATIVE = "native"  # a QR code
+    JSAPI = "jsapi"  # a prepay id, for WeChat's own browser
+    H5 = "h5"  # a prepay id inside a URL, for any other mobile browser
+    PRECREATE = "precreate"  # a QR code
+    PAGE = "page"  # a signed URL, on a desktop
+    WAP = "wap"  # a signed URL, on a phone
+
+
+# What a code begins with, and how long it lives; the order may live longer.
+CODES = {
+    Product.NATIVE: ("weixin://wxpay/bizpayurl?pr=", timedelta(hours=2)),
+    Product.JSAPI: ("wx", timedelta(hours=2)),
+    Product.H5: ("wx", timedelta(minutes=5)),
+    Product.PRECREATE: ("https://qr.alipay.com/", timedelta(hours=2)),
+    Product.PAGE: ("https://excashier.alipay.com/standard/", timedelta(days=15)),
+    Product.WAP: ("https://mclient.alipay.com/home/", timedelta(days=15)),
 }
 
 
@@ -59,13 +74,15 @@ class NotPayable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a merchant asked for and what became of it. Amounts are fen.
+    """What a merchant asked for and what became of it. Amounts are fen, times the book's.
 
     An open order takes money until `payable_until`, and closes by itself at `closes_at`.
-    `attach` is the merchant's own text, handed back in every notice.
+    `attach` is the merchant's own text, handed back in every notice; `qr` is the code the payer
+    comes by, whatever it is called at the product.
     """
 
     channel: Channel
+    product: Product
     out_trade_no: str
     fingerprint: str
     description: str
@@ -75,6 +92,8 @@ class Order:
     created_at: datetime
     payable_until: datetime
     closes_at: datetime | None
+    return_url: str = ""
+    openid: str = ""
     qr: str = ""
     qr_dies_at: datetime = LONG_AGO
     state: State = State.OPEN
@@ -102,7 +121,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """
 
     amount_minor: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_MINOR)] | None = None
-    notify: Literal["ok", "drop", "bad_signature"] = "ok"
+    notify: Literal[
+        "ok", "drop", "bad_signature", "sign_test", "unknown_serial", "stale", "tampered"
+    ] = "ok"
     times: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
     delay_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 0
 
@@ -148,6 +169,27 @@ def find_by_transaction(
 
 def find_by_code(db: sqlite3.Connection, qr: str) -> Order | None:
     return _one(db, "qr = ?", (qr,))
+
+
+def recent(db: sqlite3.Connection, *, containing: str, limit: int) -> list[Order]:
+    """Return the newest orders whose number or description contains a text."""
+    rows = db.execute(
+        "SELECT * FROM orders WHERE instr(out_trade_no, :text) OR instr(description, :text)"
+        " ORDER BY created_at DESC LIMIT :limit",
+        {"text": containing, "limit": limit},
+    )
+    return [_order(row) for row in rows]
+
+
+def paid_between(
+    db: sqlite3.Connection, channel: Channel, *, start: datetime, end: datetime
+) -> list[Order]:
+    """Return what was paid from `start` until before `end`, in the order of payment."""
+    rows = db.execute(
+        "SELECT * FROM orders WHERE channel = ? AND paid_at >= ? AND paid_at < ? ORDER BY paid_at",
+        (channel, start, end),
+    )
+    return [_order(row) for row in rows]
 
 
 def scan(db: sqlite3.Connection, order: Order, *, now: datetime) -> Order:
@@ -211,8 +253,12 @@ def trade_number(now: datetime) -> str:
 
 
 def _with_new_code(order: Order, now: datetime) -> Order:
-    token = "".join(secrets.choice(CODE_ALPHABET) for _ in range(16))
-    return replace(order, qr=CODE_PREFIX[order.channel] + token, qr_dies_at=now + CODE_LIFETIME)
+    prefix, lifetime = CODES[order.product]
+    if order.product in {Product.JSAPI, Product.H5}:
+        token = f"{now.astimezone(CHINA):%d%H%M%S}{secrets.token_hex(13)}"
+    else:
+        token = "".join(secrets.choice(CODE_ALPHABET) for _ in range(16))
+    return replace(order, qr=prefix + token, qr_dies_at=now + lifetime)
 
 
 def _update(db: sqlite3.Connection, order: Order) -> Order:
@@ -230,6 +276,9 @@ def _update(db: sqlite3.Connection, order: Order) -> Order:
 
 def _one(db: sqlite3.Connection, where: str, values: tuple[str, ...]) -> Order | None:
     row = db.execute(f"SELECT * FROM orders WHERE {where}", values).fetchone()  # noqa: S608 — `where` is ours
-    if row is None:
-        return None
-    return Order(**{**dict(row), "channel": Channel(row["channel"]), "state": State(row["state"])})
+    return _order(row) if row else None
+
+
+def _order(row: sqlite3.Row) -> Order:
+    kinds = {"channel": Channel, "product": Product, "state": State}
+    return Order(**{**dict(row), **{name: kind(row[name]) for name, kind in kinds.items()}})

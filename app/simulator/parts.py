@@ -1,11 +1,14 @@
 """The parts of one running simulator, as its doors find them."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Event
 
 from flask import current_app
 
+from app.simulator import clock
 from app.simulator.book import Book
+from app.simulator.clock import BookClock
 from app.simulator.keys import Identity
 from app.simulator.settings import Settings
 
@@ -18,6 +21,15 @@ class Parts:
     identity: Identity
     book: Book
     due: Event = field(default_factory=Event)
+
+    def clock(self) -> BookClock:
+        """Return the book's clock as it is set now."""
+        with self.book.reading() as db:
+            return clock.read(db)
+
+    def now(self) -> datetime:
+        """Return the book's time: what orders, refunds and statements live by."""
+        return self.clock().at(clock.now())
 
 
 def parts() -> Parts:

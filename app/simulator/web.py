@@ -1,18 +1,29 @@
-"""The simulator's web application: four doors and what is common to them."""
+"""The simulator's web application: its doors and what is common to them."""
 
 from flask import Flask, Response
 
-from app.simulator import alipay, control, payer, wechat
+from app.simulator import (
+    alipay,
+    alipay_bills,
+    control,
+    desk,
+    login,
+    payer,
+    wechat,
+    wechat_bills,
+    wechat_refunds,
+)
 from app.simulator.alipay_wire import to_yuan
 from app.simulator.parts import Parts
 
 LARGEST_BODY = 1024 * 1024  # bytes
+DOORS = (wechat, wechat_refunds, wechat_bills, alipay, alipay_bills, payer, login, desk, control)
 
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
-        " base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     # Not "no-referrer": under it browsers send forms with `Origin: null`.
@@ -26,7 +37,8 @@ def create_app(parts: Parts) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["simulator"] = parts
     app.jinja_env.filters["yuan"] = to_yuan
-    for door in (wechat, alipay, payer, control):
+    app.jinja_env.filters["china"] = desk.china
+    for door in DOORS:
         app.register_blueprint(door.blueprint)
     app.add_url_rule("/healthz", view_func=healthz)
     app.after_request(add_headers)

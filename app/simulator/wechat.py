@@ -1,29 +1,22 @@
-"""The door of WeChat Pay v3: Native orders, queries, closing. Errors answer unsigned."""
+"""WeChat Pay v3: orders of all three products, queries, closing, and what it signs with."""
 
-import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
+from urllib.parse import urlencode
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Response, request
 
-from app.simulator import clock, orders, wechat_wire
-from app.simulator.orders import Channel, Order
+from app.simulator import clock, orders, refunds, signers, wechat_wire
+from app.simulator.orders import Channel, Order, Product
 from app.simulator.parts import parts
+from app.simulator.wechat_door import Refused, body, check_account, door, is_notifiable, json, known
 
-blueprint = Blueprint("wechat", __name__, url_prefix="/v3")
+blueprint = door("wechat")
 
-T = TypeVar("T", bound=msgspec.Struct)
 SHORTEST, LONGEST, DEFAULT = timedelta(minutes=1), timedelta(days=90), timedelta(days=7)
-
-
-class Refused(Exception):
-    """The channel's own error answer."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+OPENID = r"^o[0-9A-Za-z_-]{27}\Z"
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -31,7 +24,7 @@ class Amount(msgspec.Struct, frozen=True):
     currency: Literal["CNY"] = "CNY"
 
 
-class NativeOrder(msgspec.Struct, frozen=True):
+class NativeOrder(msgspec.Struct, frozen=True, kw_only=True):
     appid: str
     mchid: str
     description: Annotated[str, msgspec.Meta(min_length=1, max_length=127)]
@@ -42,143 +35,163 @@ class NativeOrder(msgspec.Struct, frozen=True):
     time_expire: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
+class Payer(msgspec.Struct, frozen=True):
+    openid: Annotated[str, msgspec.Meta(pattern=OPENID)]
+
+
+class JsapiOrder(NativeOrder, frozen=True, kw_only=True):
+    payer: Payer
+
+
+class H5Info(msgspec.Struct, frozen=True):
+    type: Literal["Wap", "iOS", "Android"]
+
+
+class Scene(msgspec.Struct, frozen=True):
+    payer_client_ip: Annotated[str, msgspec.Meta(min_length=3, max_length=45)]
+    h5_info: H5Info
+
+
+class H5Order(NativeOrder, frozen=True, kw_only=True):
+    scene_info: Scene
+
+
 class Closing(msgspec.Struct, frozen=True):
     mchid: str
 
 
-@blueprint.before_request
-def authenticate() -> None:
-    received = wechat_wire.Received(
-        method=request.method,
-        path=request.path,
-        query=request.query_string.decode("latin-1"),
-        body=request.get_data(),
-        authorization=request.headers.get("Authorization", ""),
-    )
-    wrong = wechat_wire.whats_wrong(received, parts().identity.wechat, now=clock.now())
-    if wrong:
-        raise Refused(401, "SIGN_ERROR", wrong)
-
-
-@blueprint.after_request
-def prove(response: Response) -> Response:
-    """Sign every success, also an empty one."""
-    response.headers["Request-ID"] = secrets.token_hex(16).upper()
-    if response.status_code < 300:  # noqa: PLR2004 — the protocol signs 2xx alone
-        identity = parts().identity.wechat
-        response.headers.extend(
-            wechat_wire.answer_headers(response.get_data(), identity, now=clock.now())
-        )
-    return response
-
-
-@blueprint.errorhandler(Refused)
-def refuse(refused: Refused) -> Response:
-    return _json({"code": refused.code, "message": refused.message}, status=refused.status)
-
-
 @blueprint.post("/pay/transactions/native")
-def create() -> Response:
-    now, asked = clock.now(), _body(NativeOrder)
-    _check_account(asked.mchid)
-    if asked.appid != parts().identity.wechat.appid:
-        raise Refused(400, "APPID_MCHID_NOT_MATCH", "appid 和 mchid 不匹配")
-    if not _is_notifiable(asked.notify_url):
-        raise Refused(400, "PARAM_ERROR", "notify_url 无效")
+def create_native() -> Response:
+    return json({"code_url": _place(body(NativeOrder), Product.NATIVE).qr})
+
+
+@blueprint.post("/pay/transactions/jsapi")
+def create_jsapi() -> Response:
+    asked = body(JsapiOrder)
+    return json({"prepay_id": _place(asked, Product.JSAPI, openid=asked.payer.openid).qr})
+
+
+@blueprint.post("/pay/transactions/h5")
+def create_h5() -> Response:
+    code = _place(body(H5Order), Product.H5).qr
+    query = urlencode({"prepay_id": code, "package": int.from_bytes(code[-4:].encode(), "big")})
+    page = f"{parts().settings.base_url}/cgi-bin/mmpayweb-bin/checkmweb?{query}"
+    return json({"h5_url": page})
+
+
+@blueprint.get("/pay/transactions/out-trade-no/<out_trade_no>")
+def show(out_trade_no: str) -> Response:
+    check_account(request.args.get("mchid", ""))
+    with parts().book.reading() as db:
+        order = known(orders.find(db, Channel.WECHAT, out_trade_no))
+        refunded = refunds.of_order(db, order)
+    return _shown(order, refunded)
+
+
+@blueprint.get("/pay/transactions/id/<transaction_id>")
+def show_by_transaction(transaction_id: str) -> Response:
+    check_account(request.args.get("mchid", ""))
+    with parts().book.reading() as db:
+        order = known(orders.find_by_transaction(db, Channel.WECHAT, transaction_id))
+        refunded = refunds.of_order(db, order)
+    return _shown(order, refunded)
+
+
+@blueprint.post("/pay/transactions/out-trade-no/<out_trade_no>/close")
+def close(out_trade_no: str) -> Response:
+    check_account(body(Closing).mchid)
+    now = parts().now()
     try:
         with parts().book.transaction() as db:
-            order = orders.place(db, _order(asked, now), now=now)
+            order = known(orders.find(db, Channel.WECHAT, out_trade_no))
+            orders.close(db, order, now=now)
+    except orders.AlreadyPaid:
+        raise Refused(400, "ORDERPAID", "该订单已支付") from None
+    return Response(status=204)
+
+
+@blueprint.get("/certificates")
+def certificates() -> Response:
+    """Hand out the platform certificates, to a merchant who has any."""
+    identity = parts().identity.wechat
+    with parts().book.reading() as db:
+        found = signers.in_force(db)
+        is_public = signers.signs_with(db) is signers.SignsWith.PUBLIC_KEY
+    if is_public or not found:
+        raise Refused(404, "RESOURCE_NOT_EXISTS", "无可用的平台证书, 请使用微信支付公钥")
+    return json(
+        {
+            "data": [
+                {
+                    "serial_no": certificate.serial,
+                    "effective_time": wechat_wire.china_time(certificate.made_at),
+                    "expire_time": wechat_wire.china_time(certificate.expires_at),
+                    "encrypt_certificate": wechat_wire.sealed(
+                        certificate.pem.encode(), "certificate", identity
+                    ),
+                }
+                for certificate in found
+            ]
+        }
+    )
+
+
+@blueprint.route("/<path:elsewhere>", methods=["GET", "POST"])
+def nothing(elsewhere: str) -> Response:
+    raise Refused(404, "RESOURCE_NOT_EXISTS", f"/v3/{elsewhere} 不存在")
+
+
+def _place(asked: NativeOrder, product: Product, *, openid: str = "") -> Order:
+    check_account(asked.mchid)
+    if asked.appid != parts().identity.wechat.appid:
+        raise Refused(400, "APPID_MCHID_NOT_MATCH", "appid 和 mchid 不匹配")
+    if not is_notifiable(asked.notify_url):
+        raise Refused(400, "PARAM_ERROR", "notify_url 无效")
+    times = _times(asked.time_expire)
+    order = Order(
+        channel=Channel.WECHAT,
+        product=product,
+        out_trade_no=asked.out_trade_no,
+        fingerprint=orders.fingerprint([product, asked]),
+        description=asked.description,
+        amount_minor=asked.amount.total,
+        notify_url=asked.notify_url,
+        attach=asked.attach,
+        created_at=times.now,
+        payable_until=times.payable_until,
+        closes_at=times.closes_at,
+        openid=openid,
+    )
+    try:
+        with parts().book.transaction() as db:
+            return orders.place(db, order, now=times.now)
     except orders.AlreadyPaid:
         raise Refused(400, "ORDERPAID", "该订单已支付") from None
     except orders.NumberUsed:
         raise Refused(403, "OUT_TRADE_NO_USED", "商户订单号重复") from None
     except orders.AlreadyClosed:
         raise Refused(400, "ORDER_CLOSED", "该订单已关闭") from None
-    return _json({"code_url": order.qr})
 
 
-@blueprint.get("/pay/transactions/out-trade-no/<out_trade_no>")
-def show(out_trade_no: str) -> Response:
-    _check_account(request.args.get("mchid", ""))
-    with parts().book.transaction() as db:
-        order = orders.find(db, Channel.WECHAT, out_trade_no)
-    return _shown(order)
+@dataclass(frozen=True, slots=True)
+class Times:
+    now: datetime
+    payable_until: datetime
+    closes_at: datetime | None
 
 
-@blueprint.get("/pay/transactions/id/<transaction_id>")
-def show_by_transaction(transaction_id: str) -> Response:
-    _check_account(request.args.get("mchid", ""))
-    with parts().book.transaction() as db:
-        order = orders.find_by_transaction(db, Channel.WECHAT, transaction_id)
-    return _shown(order)
-
-
-@blueprint.post("/pay/transactions/out-trade-no/<out_trade_no>/close")
-def close(out_trade_no: str) -> Response:
-    _check_account(_body(Closing).mchid)
-    try:
-        with parts().book.transaction() as db:
-            order = _known(orders.find(db, Channel.WECHAT, out_trade_no))
-            orders.close(db, order, now=clock.now())
-    except orders.AlreadyPaid:
-        raise Refused(400, "ORDERPAID", "该订单已支付") from None
-    return Response(status=204)
-
-
-@blueprint.route("/<path:elsewhere>", methods=["GET", "POST"])
-def nothing(elsewhere: str) -> Response:
-    """Answer what a merchant in public-key mode hears, also when he asks for certificates."""
-    raise Refused(404, "RESOURCE_NOT_EXISTS", f"/v3/{elsewhere} 不存在")
-
-
-def _order(asked: NativeOrder, now: datetime) -> Order:
-    expires = asked.time_expire or now + DEFAULT
-    return Order(
-        channel=Channel.WECHAT,
-        out_trade_no=asked.out_trade_no,
-        fingerprint=orders.fingerprint(asked),
-        description=asked.description,
-        amount_minor=asked.amount.total,
-        notify_url=asked.notify_url,
-        attach=asked.attach,
-        created_at=now,
+def _times(time_expire: datetime | None) -> Times:
+    book = parts().clock()
+    now = book.at(clock.now())
+    expires = book.at(time_expire) if time_expire else now + DEFAULT
+    return Times(
+        now,
         payable_until=min(max(expires, now + SHORTEST), now + LONGEST),
         # A moment the merchant named ends paying, but closes nothing; our own default does both.
-        closes_at=None if asked.time_expire else now + DEFAULT,
+        closes_at=None if time_expire else now + DEFAULT,
     )
 
 
-def _is_notifiable(address: str) -> bool:
-    # The real channel wants https and a public host; in the sandbox merchants live on loopback.
-    try:
-        url = urlsplit(address)
-    except ValueError:
-        return False
-    return url.scheme in {"http", "https"} and bool(url.hostname) and not url.query
-
-
-def _body(shape: type[T]) -> T:
-    try:
-        return msgspec.json.decode(request.get_data(), type=shape)
-    except msgspec.DecodeError as wrong:
-        raise Refused(400, "PARAM_ERROR", str(wrong)) from None
-
-
-def _shown(order: Order | None) -> Response:
+def _shown(order: Order, refunded: list[refunds.Refund]) -> Response:
     identity = parts().identity.wechat
-    return _json(wechat_wire.transaction(_known(order), identity, now=clock.now()))
-
-
-def _known(order: Order | None) -> Order:
-    if order is None:
-        raise Refused(404, "ORDER_NOT_EXIST", "订单不存在")
-    return order
-
-
-def _check_account(mchid: str) -> None:
-    if mchid != parts().identity.wechat.mchid:
-        raise Refused(400, "PARAM_ERROR", "mchid 与签名的商户号不一致")
-
-
-def _json(content: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(content), status=status, mimetype="application/json")
+    return json(wechat_wire.transaction(order, refunded, identity, now=parts().now()))

@@ -119,7 +119,7 @@ def test_a_wrong_order_is_a_signed_refusal(simulator: Simulator, changes: dict[s
         ({"sign_type": "RSA"}, "isv.invalid-signature-type"),
         ({"charset": "gbk"}, "isv.invalid-charset"),
         ({"timestamp": "2026-11-20T10:00:00Z"}, "isv.invalid-timestamp"),
-        ({"method": "alipay.trade.refund"}, "isv.invalid-method"),
+        ({"method": "alipay.trade.cancel"}, "isv.invalid-method"),
     ],
 )
 def test_a_call_the_gateway_can_not_place_is_refused_unsigned(

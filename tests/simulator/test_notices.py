@@ -127,9 +127,11 @@ def test_a_notice_can_be_sent_in_several_copies(simulator: Simulator, sink: Sink
     assert len(ids) == 1
 
 
-def test_a_forged_wechat_notice_looks_like_a_sign_test(simulator: Simulator, sink: Sink) -> None:
+def test_a_sign_test_of_wechat_says_what_it_is_and_does_not_verify(
+    simulator: Simulator, sink: Sink
+) -> None:
     out_trade_no, path = order(simulator, sink, "wechat")
-    simulator.control("pay", outTradeNo=out_trade_no, notify="bad_signature")
+    simulator.control("pay", outTradeNo=out_trade_no, notify="sign_test")
 
     [notice] = sink.wait(path)
 

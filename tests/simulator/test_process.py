@@ -14,7 +14,7 @@ import pytest
 from app.simulator import notices, orders
 from app.simulator.book import Book
 from app.simulator.clock import now
-from app.simulator.orders import Channel
+from app.simulator.orders import Channel, Product
 from app.simulator.settings import BadSetting, Settings
 from tests.simulator.conftest import PATIENCE_SECONDS, Simulator, Sink, free_port
 from tests.simulator.merchant import new_number
@@ -63,6 +63,12 @@ def test_what_it_hands_over_is_all_a_gateway_needs(own: Simulator) -> None:
         "app_private_key_pem",
         "alipay_public_key_pem",
     }
+    assert set(keys["wechat_login"]) == {"authorize_url", "token_url", "appid", "app_secret"}
+    assert set(keys["alipay_certificates"]) == {
+        "app_cert_pem",
+        "alipay_cert_pem",
+        "alipay_root_cert_pem",
+    }
     assert len(keys["wechat"]["api_v3_key"]) == 32
     assert keys["wechat"]["platform_public_key_id"].startswith("PUB_KEY_ID_")
 
@@ -78,6 +84,8 @@ def test_a_restart_keeps_the_keys_and_follows_the_port(own: Simulator) -> None:
     before["wechat"]["base_url"] = own.url
     before["alipay"]["gateway_url"] = f"{own.url}/gateway.do"
     before["payer_url"] = f"{own.url}/pay"
+    before["wechat_login"]["authorize_url"] = f"{own.url}/connect/oauth2/authorize"
+    before["wechat_login"]["token_url"] = f"{own.url}/sns/oauth2/access_token"
     assert own.keys == before
 
 
@@ -188,6 +196,7 @@ def test_an_address_that_means_all_is_named_by_one_that_can_be_reached() -> None
 def open_order(created_at: datetime, channel: Channel = Channel.WECHAT) -> orders.Order:
     return orders.Order(
         channel=channel,
+        product=Product.NATIVE if channel is Channel.WECHAT else Product.PRECREATE,
         out_trade_no="T00000001",
         fingerprint="",
         description="Pro",

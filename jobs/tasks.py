@@ -19,6 +19,9 @@ QUEUES = {
     "jobs.documents.print_receipt": "documents",
     "jobs.documents.print_void": "documents",
     "jobs.documents.print_credit_note": "documents",
+    "jobs.fapiao.mail_issued": "default",
+    "jobs.fapiao.mail_red_lettered": "default",
+    "jobs.fapiao.mail_rejected": "default",
 }
 
 Task = Callable[..., None]

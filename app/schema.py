@@ -32,6 +32,7 @@ from app.ledger import models as ledger
 from app.mail import models as mail
 from app.metering import models as metering
 from app.payments import models as payments
+from app.payments import refund_models as refunds
 from app.pricing import models as pricing
 from app.webhooks import models as webhooks
 
@@ -56,6 +57,7 @@ MODELS = (
     replays,
     runs,
     payments,
+    refunds,
 )
 """Every module that declares tables: naming them here is what puts them into the metadata."""
 

@@ -40,7 +40,7 @@ from app.mail.sending import StoredFile
 from app.payments import queries as payments
 from jobs.branding import mail_brand
 
-_CHANNELS = {
+CHANNELS = {
     Language.ZH_HANS_CN: {ChannelName.WECHAT: "微信支付", ChannelName.ALIPAY: "支付宝"},
     Language.EN: {ChannelName.WECHAT: "WeChat Pay", ChannelName.ALIPAY: "Alipay"},
 }
@@ -183,7 +183,7 @@ def _payment(session: Session, invoice_id: int, language: Language) -> PrintPaym
     order = payments.find_paying(session, invoice_id)
     if order is None or order.channel_txn_id is None or order.captured_at is None:
         return None
-    return PrintPayment(_CHANNELS[language][order.channel], order.channel_txn_id, order.captured_at)
+    return PrintPayment(CHANNELS[language][order.channel], order.channel_txn_id, order.captured_at)
 
 
 def _word_invoice(session: Session, row: Invoice, customer: Customer) -> MailWords:

@@ -22,6 +22,8 @@ QUEUES = {
     "jobs.fapiao.mail_issued": "default",
     "jobs.fapiao.mail_red_lettered": "default",
     "jobs.fapiao.mail_rejected": "default",
+    "jobs.refunds.mail": "default",
+    "jobs.refunds.settle": "default",
 }
 
 Task = Callable[..., None]

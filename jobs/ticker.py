@@ -20,6 +20,7 @@ BEATS = {
     "jobs.webhooks.deliver": 2,
     "jobs.mail.send": 5,
     "jobs.payments.heal": 5,
+    "jobs.refunds.heal": 15,
     "jobs.usage.refresh_days": 5,
     "jobs.billing.run_due": 15,
     "jobs.reminders.remind": 15,

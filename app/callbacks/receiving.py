@@ -12,7 +12,7 @@ from app.core.errors import NotFound
 from app.extensions import ChannelNotConfigured, runtime, transaction
 from app.identity import clocks
 from app.identity.models import Merchant, Mode
-from app.payments import capture, queries
+from app.payments import capture, queries, refund_moves, refund_queries
 from app.payments.models import ChannelCallback
 from app.payments.trade_numbers import merchant_of_trade_no
 
@@ -28,7 +28,7 @@ class UnknownOrder(NotFound):
 def receive(
     channel: ChannelName, headers: Mapping[str, str], body: bytes, *, now: datetime
 ) -> None:
-    """Take in one call of `channel` and book the payment it tells of, if it tells of one.
+    """Take in one call of `channel` and book the payment or the refund it tells of.
 
     `now` is real. A copy changes nothing, and money of another amount is booked aside: both are
     successes. Raises BadNotice and UnknownOrder; then nothing is booked.
@@ -47,8 +47,28 @@ def receive(
         raise UnknownOrder(f"{notice.out_trade_no} is no number of ours")
     with transaction(merchant_id) as session:
         _check_order(session, channel, notice, mode=mode)
-        if notice.kind is NoticeKind.PAYMENT and notice.trade.state is TradeState.PAID:
+        if notice.kind is NoticeKind.REFUND:
+            _record_refund(session, channel, notice, now=now)
+        elif notice.trade.state is TradeState.PAID:
             capture.record_capture(session, notice.trade, channel=channel, now=clocks.now(session))
+
+
+def _record_refund(
+    session: Session, channel: ChannelName, notice: Notice, *, now: datetime
+) -> None:
+    """Book what the notice says of a refund; one that names none has those under way asked about.
+
+    `now` is real. Raises UnknownOrder.
+    """
+    if notice.refund is None:
+        order = queries.get_by_trade_no(session, channel, notice.out_trade_no)
+        refund_queries.ask_soon(session, order.id, now=now)
+        return
+    try:
+        refund = refund_queries.get_by_refund_no(session, channel, notice.refund.out_refund_no)
+    except NotFound as unknown:
+        raise UnknownOrder(str(unknown)) from unknown
+    refund_moves.record(session, refund.id, notice.refund, now=clocks.now(session))
 
 
 def _verified(

@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Tenant, one_of
@@ -40,6 +40,7 @@ class Scope(StrEnum):
     INVOICE_READ = "invoice:read"
     INVOICE_WRITE = "invoice:write"
     CHECKOUT_WRITE = "checkout:write"
+    REFUND_WRITE = "refund:write"
     WEBHOOK_READ = "webhook:read"
     WEBHOOK_WRITE = "webhook:write"
     LEDGER_READ = "ledger:read"
@@ -116,6 +117,7 @@ class Merchant(Tenant, Base):
         CheckConstraint("mode = 'sandbox' OR clock_offset = interval '0'", name="live_clock"),
         CheckConstraint("late_window_days BETWEEN 0 AND 3660", name="late_window_days"),
         CheckConstraint("grace_hours BETWEEN 0 AND 240", name="grace_hours"),
+        CheckConstraint("refund_window_days BETWEEN 0 AND 365", name="refund_window_days"),
         {"info": {"scale": "tenant"}},
     )
 
@@ -127,6 +129,8 @@ class Merchant(Tenant, Base):
     invoice_prefix: Mapped[str]
     late_window_days: Mapped[int]
     grace_hours: Mapped[int]
+    refund_window_days: Mapped[int] = mapped_column(default=180, server_default=text("180"))
+    returns_fee: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     clock_offset: Mapped[timedelta] = mapped_column(default=timedelta(0))
     first_invoice_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

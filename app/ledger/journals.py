@@ -25,6 +25,10 @@ class Account(StrEnum):
     PLATFORM_FEE_REVENUE = "platform_fee_revenue"
     FX_CLEARING = "fx_clearing"
     UNALLOCATED_PAYMENTS = "unallocated_payments"
+    REFUND_IN_TRANSIT = "refund_in_transit"
+    DISPUTE_RECEIVABLE = "dispute_receivable"
+    DISPUTE_FEE_REVENUE = "dispute_fee_revenue"
+    MERCHANT_RESERVE = "merchant_reserve"
     SALES_CLEARING = "sales_clearing"
     REVENUE = "revenue"
     BAD_DEBT = "bad_debt"
@@ -45,6 +49,15 @@ class Kind(StrEnum):
     BALANCE_USED = "balance_used"  # N2
     BALANCE_ADJUSTED = "balance_adjusted"  # N3
     PAYMENT_UNALLOCATED = "payment_unallocated"  # U1
+    PAYMENT_RETURNED = "payment_returned"  # U2
+    REFUND_SUBMITTED = "refund_submitted"  # F1
+    REFUND_SUCCEEDED = "refund_succeeded"  # F2
+    REFUND_FAILED = "refund_failed"  # F1 the other way round
+    REFUND_RECOVERED = "refund_recovered"  # F1 again
+    DISPUTE_OPENED = "dispute_opened"  # D1
+    DISPUTE_LOST = "dispute_lost"  # D2
+    DISPUTE_WON = "dispute_won"  # D3
+    DISPUTE_FEE = "dispute_fee"  # D4
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,30 @@ class Leg:
     book: Book
     account: str
     amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyBack:
+    """What goes back of one payment: the payer's CNY, our fee in it, the merchant's settlement.
+
+    `reference` names the refund or the dispute. `net`, what the merchant gave of the CNY, is
+    `settlement` at the rate of the invoice's lock.
+    """
+
+    reference: str
+    invoice_id: int
+    channel: str
+    amount: Money
+    fee: Money
+    settlement: Money
+
+    @property
+    def net(self) -> Money:
+        return self.amount - self.fee
+
+    @property
+    def is_converted(self) -> bool:
+        return self.settlement.currency is not self.amount.currency
 
 
 class Unbalanced(ValueError):
@@ -218,6 +255,108 @@ def payment_unallocated(reference: str, channel: str, *, amount: Money, invoice_
     clearing = f"{Account.CHANNEL_CLEARING}/{channel}"
     legs = _move(Book.PLATFORM, amount, debit=clearing, credit=Account.UNALLOCATED_PAYMENTS)
     return Journal(Kind.PAYMENT_UNALLOCATED, reference, legs, invoice_id)
+
+
+def payment_returned(reference: str, channel: str, *, amount: Money, invoice_id: int) -> Journal:
+    """U2: what was put aside went back to who had paid it."""
+    clearing = f"{Account.CHANNEL_CLEARING}/{channel}"
+    legs = _move(Book.PLATFORM, amount, debit=Account.UNALLOCATED_PAYMENTS, credit=clearing)
+    return Journal(Kind.PAYMENT_RETURNED, reference, legs, invoice_id)
+
+
+def refund_submitted(back: MoneyBack) -> Journal:
+    """F1: the merchant gives the net, back at the lock, and we our fee; it is set aside."""
+    return Journal(Kind.REFUND_SUBMITTED, back.reference, _set_aside(back), back.invoice_id)
+
+
+def refund_failed(back: MoneyBack) -> Journal:
+    """F1 the other way round: the channel will never pay it back under this number."""
+    legs = [Leg(leg.book, leg.account, -leg.amount) for leg in _set_aside(back)]
+    return Journal(Kind.REFUND_FAILED, back.reference, legs, back.invoice_id)
+
+
+def refund_recovered(back: MoneyBack) -> Journal:
+    """F1 again: it had not failed after all."""
+    return Journal(Kind.REFUND_RECOVERED, back.reference, _set_aside(back), back.invoice_id)
+
+
+def refund_succeeded(back: MoneyBack) -> Journal:
+    """F2: the channel paid what was set aside back to the payer."""
+    legs = _move(
+        Book.PLATFORM,
+        back.amount,
+        debit=Account.REFUND_IN_TRANSIT,
+        credit=f"{Account.CHANNEL_CLEARING}/{back.channel}",
+    )
+    return Journal(Kind.REFUND_SUCCEEDED, back.reference, legs, back.invoice_id)
+
+
+def dispute_opened(back: MoneyBack) -> Journal:
+    """D1: the channel withdrew a payment; the merchant's part of it is held until it is decided."""
+    legs = [
+        *_move(
+            Book.PLATFORM,
+            back.amount,
+            debit=Account.DISPUTE_RECEIVABLE,
+            credit=f"{Account.CHANNEL_CLEARING}/{back.channel}",
+        ),
+        *_move(
+            Book.PLATFORM,
+            back.settlement,
+            debit=Account.MERCHANT_PAYABLE,
+            credit=Account.MERCHANT_RESERVE,
+        ),
+    ]
+    return Journal(Kind.DISPUTE_OPENED, back.reference, legs, back.invoice_id)
+
+
+def dispute_lost(back: MoneyBack) -> Journal:
+    """D2: the payer keeps it: what was held is gone, our fee of it too, and the sale is undone."""
+    reserve, platform = Account.MERCHANT_RESERVE, Book.PLATFORM
+    given = _move(platform, back.net, debit=reserve, credit=Account.DISPUTE_RECEIVABLE)
+    if back.is_converted:
+        given = [
+            *_move(platform, back.settlement, debit=reserve, credit=Account.FX_CLEARING),
+            *_move(
+                platform, back.net, debit=Account.FX_CLEARING, credit=Account.DISPUTE_RECEIVABLE
+            ),
+        ]
+    fee = Account.PLATFORM_FEE_REVENUE
+    legs = [
+        *given,
+        *_move(platform, back.fee, debit=fee, credit=Account.DISPUTE_RECEIVABLE),
+        *_move(Book.REVENUE, back.amount, debit=Account.REVENUE, credit=Account.SALES_CLEARING),
+    ]
+    return Journal(Kind.DISPUTE_LOST, back.reference, legs, back.invoice_id)
+
+
+def dispute_won(back: MoneyBack) -> Journal:
+    """D3: the merchant keeps it; D1 the other way round."""
+    legs = [Leg(leg.book, leg.account, -leg.amount) for leg in dispute_opened(back).legs]
+    return Journal(Kind.DISPUTE_WON, back.reference, legs, back.invoice_id)
+
+
+def dispute_fee(reference: str, invoice_id: int, fee: Money) -> Journal:
+    """D4: what the channel charges for a dispute is charged on to the merchant."""
+    legs = _move(
+        Book.PLATFORM, fee, debit=Account.MERCHANT_PAYABLE, credit=Account.DISPUTE_FEE_REVENUE
+    )
+    return Journal(Kind.DISPUTE_FEE, reference, legs, invoice_id)
+
+
+def _set_aside(back: MoneyBack) -> list[Leg]:
+    """Return the legs of F1; where the settlement is in CNY nothing has to be converted back."""
+    payable, platform = Account.MERCHANT_PAYABLE, Book.PLATFORM
+    converted = [
+        *_move(platform, back.settlement, debit=payable, credit=Account.FX_CLEARING),
+        *_move(platform, back.net, debit=Account.FX_CLEARING, credit=payable),
+    ]
+    return [
+        *(converted if back.is_converted else ()),
+        *_move(platform, back.fee, debit=Account.PLATFORM_FEE_REVENUE, credit=payable),
+        *_move(platform, back.amount, debit=payable, credit=Account.REFUND_IN_TRANSIT),
+        *_move(Book.REVENUE, back.amount, debit=Account.REVENUE, credit=Account.SALES_CLEARING),
+    ]
 
 
 def _journal(kind: Kind, invoice_id: int, legs: Sequence[Leg]) -> Journal:

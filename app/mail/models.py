@@ -17,6 +17,7 @@ class MailKind(StrEnum):
     INVOICE_REMINDER = "invoice_reminder"
     INVOICE_VOIDED = "invoice_voided"
     INVOICE_CREDITED = "invoice_credited"
+    INVOICE_REFUNDED = "invoice_refunded"
     FAPIAO_ISSUED = "fapiao_issued"
     FAPIAO_REJECTED = "fapiao_rejected"
     FAPIAO_RED_LETTERED = "fapiao_red_lettered"

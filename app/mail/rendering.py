@@ -114,6 +114,22 @@ class InvoiceCredited(MailWords):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceRefunded(MailWords):
+    """`amount` of what was paid for invoice `number` went back the way it came, by `channel`.
+
+    `refund_number` is the channel's own, or ours where it has none.
+    """
+
+    kind = MailKind.INVOICE_REFUNDED
+
+    customer_name: str
+    refunded_on: date
+    channel: str
+    refund_number: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FapiaoMail(MailWords):
     """What became of the fapiao of invoice `number`, which `buyer` asked for: the name on it."""
 

@@ -1,7 +1,8 @@
 """A buyer paid: turn what a channel verifiably says into a paid invoice, its journals, one event.
 
-The channel is right: money received is always booked. What pays no invoice is put aside (U1),
-with a case that stays open until somebody decides.
+The channel is right: money received is always booked. What pays no invoice is put aside (U1). A
+payment of what can not be paid, or is paid already, goes back by itself; of any other amount than
+was asked for the case stays open until somebody decides.
 """
 
 from datetime import datetime
@@ -17,7 +18,7 @@ from app.core.db import merchant_of
 from app.core.ids import Prefix
 from app.core.money import Currency, Money
 from app.ledger import journals, posting
-from app.payments import queries
+from app.payments import queries, refunds
 from app.payments.models import (
     PAYMENT,
     CaseReason,
@@ -116,6 +117,9 @@ def _put_aside(
     if not posting.post(session, journal, now=now):
         return Outcome.REPEATED
     session.add(case)
+    if case.reason is CaseReason.INVOICE_NOT_PAYABLE and case.currency is Currency.CNY:
+        session.flush()  # what sends it back refers to it
+        refunds.send_back(session, case, now=now)
     data = {
         "invoiceId": ids.show(Prefix.INVOICE, invoice.id),
         "paymentOrderId": ids.show(Prefix.PAYMENT_ORDER, case.payment_order_id),

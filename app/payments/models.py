@@ -51,7 +51,8 @@ class PaymentOrder(Tenant, Base):
     """One attempt to pay an invoice through a channel, under our own number there.
 
     All its times are real ones, `captured_at` is the channel's word. `next_query_at` is there for
-    as long as we do not know the end: then the channel is asked, `queries` times so far.
+    as long as we do not know the end: then the channel is asked, `queries` times so far. Of what
+    was captured `refunded_minor` went back or is to, `disputed_minor` the channel withdrew.
     """
 
     __tablename__ = "payment_orders"
@@ -62,6 +63,11 @@ class PaymentOrder(Tenant, Base):
         ),
         CheckConstraint("amount_minor > 0", name="amount_minor"),
         CheckConstraint("(status = 'captured') = (captured_at IS NOT NULL)", name="captured_at"),
+        CheckConstraint(
+            "refunded_minor >= 0 AND disputed_minor >= 0 "
+            "AND refunded_minor + disputed_minor <= coalesce(captured_minor, 0)",
+            name="refunded_minor",
+        ),
         one_of("status", PaymentStatus),
         one_of("channel", ChannelName),
         one_of("method", Method),
@@ -87,6 +93,8 @@ class PaymentOrder(Tenant, Base):
     channel_txn_id: Mapped[str | None]
     captured_minor: Mapped[int | None]
     captured_at: Mapped[datetime | None]
+    refunded_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    disputed_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     queries: Mapped[int] = mapped_column(default=0)
     queried_at: Mapped[datetime | None]
     next_query_at: Mapped[datetime | None]
@@ -119,7 +127,22 @@ class CaseReason(StrEnum):
 
 class CaseStatus(StrEnum):
     OPEN = "open"
-    CLOSED = "closed"
+    RETURNED = "returned"  # it went back to who had sent it
+    KEPT = "kept"  # an operator decided otherwise, and said what
+
+
+class CaseEvent(StrEnum):
+    RETURN = "return"
+    KEEP = "keep"
+
+
+CASE = Machine(
+    "case",
+    moves={
+        (CaseStatus.OPEN, CaseEvent.RETURN): CaseStatus.RETURNED,
+        (CaseStatus.OPEN, CaseEvent.KEEP): CaseStatus.KEPT,
+    },
+)
 
 
 class UnallocatedPayment(Tenant, Base):
@@ -130,6 +153,7 @@ class UnallocatedPayment(Tenant, Base):
         UniqueConstraint(
             "merchant_id", "channel", "channel_txn_id", name="uq_unallocated_payments_txn"
         ),
+        CheckConstraint("(status = 'open') = (closed_at IS NULL)", name="closed_at"),
         one_of("status", CaseStatus),
         one_of("reason", CaseReason),
         ForeignKeyConstraint(
@@ -148,6 +172,8 @@ class UnallocatedPayment(Tenant, Base):
     reason: Mapped[CaseReason]
     status: Mapped[CaseStatus] = mapped_column(default=CaseStatus.OPEN)
     opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    note: Mapped[str] = mapped_column(default="", server_default="")
 
     @property
     def amount(self) -> Money:

@@ -104,6 +104,7 @@ def _allowances() -> list[tuple[Scope, str]]:
         (Scope.INVOICE_READ, _("Read invoices and their PDFs")),
         (Scope.INVOICE_WRITE, _("Void invoices and send them again")),
         (Scope.CHECKOUT_WRITE, _("Open payments of invoices")),
+        (Scope.REFUND_WRITE, _("Pay money back to payers")),
         (Scope.WEBHOOK_READ, _("Read webhook endpoints and deliveries")),
         (Scope.WEBHOOK_WRITE, _("Register webhook endpoints, replay deliveries")),
         (Scope.LEDGER_READ, _("Read ledger transactions and balances")),

@@ -151,6 +151,11 @@ def event_types() -> list[tuple[str, str]]:
         EventType.FAPIAO_REJECTED: _("A fapiao will not be issued; the buyer was told why."),
         EventType.FAPIAO_RED_LETTERED: _("An issued fapiao was cancelled by a red letter."),
         EventType.PAYMENT_UNAPPLIED: _("Money arrived that no invoice waits for."),
+        EventType.REFUND_CREATED: _("A refund was asked for; the payer has nothing yet."),
+        EventType.REFUND_SUCCEEDED: _("The channel has paid a refund back to the payer."),
+        EventType.REFUND_FAILED: _("A refund will not be paid: the channel or we refused it."),
+        EventType.DISPUTE_OPENED: _("A channel withdrew a payment on its payer’s complaint."),
+        EventType.DISPUTE_CLOSED: _("A dispute was decided: won, or lost."),
         EventType.PAYOUT_COMPLETED: _("A payout left for your bank account."),
     }
     return [(event.value, words[event]) for event in EventType]

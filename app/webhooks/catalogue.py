@@ -25,6 +25,11 @@ class EventType(StrEnum):
     FAPIAO_REJECTED = "fapiao.rejected"
     FAPIAO_RED_LETTERED = "fapiao.red_lettered"
     PAYMENT_UNAPPLIED = "payment.unapplied"
+    REFUND_CREATED = "refund.created"
+    REFUND_SUCCEEDED = "refund.succeeded"
+    REFUND_FAILED = "refund.failed"
+    DISPUTE_OPENED = "dispute.opened"
+    DISPUTE_CLOSED = "dispute.closed"
     PAYOUT_COMPLETED = "payout.completed"
 
     @property
@@ -48,6 +53,11 @@ _DESCRIPTIONS = {
     EventType.FAPIAO_REJECTED: "A fapiao will not be issued; the buyer was told why.",
     EventType.FAPIAO_RED_LETTERED: "An issued fapiao was cancelled by a red letter.",
     EventType.PAYMENT_UNAPPLIED: "Money arrived that no invoice waits for; it will be returned.",
+    EventType.REFUND_CREATED: "A refund was asked for; the payer has nothing yet.",
+    EventType.REFUND_SUCCEEDED: "The channel has paid a refund back to the payer.",
+    EventType.REFUND_FAILED: "A refund will not be paid: the channel or we refused it.",
+    EventType.DISPUTE_OPENED: "A channel withdrew a payment on its payer's complaint.",
+    EventType.DISPUTE_CLOSED: "A dispute was decided: won, or lost.",
     EventType.PAYOUT_COMPLETED: "A payout left for your bank account.",
 }
 

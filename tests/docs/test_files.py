@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 
 from app.config import ROOT
 from app.ledger import journals
-from app.ledger.journals import Journal
+from app.ledger.journals import Journal, MoneyBack
 from app.roles import LOGINS
 from app.web import markdown
 from app.web.markdown import Block, Code, Heading, Items, Table, anchor
@@ -22,6 +22,8 @@ WORDS = [
     *("channel callback", "webhook", "ledger transaction, entry", "outbox", "test clock"),
 ]
 INVOICE, CUSTOMER, CREDIT_NOTE, ENTRY = 4711, 42, 5, 6
+REFUND = MoneyBack("rf_1", INVOICE, "wechat", cny(30_000), cny(900), usd(4_063))
+DISPUTE = MoneyBack("dp_1", INVOICE, "wechat", cny(20_000), cny(600), usd(2_709))
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _MACHINE = re.compile(r"/(?:work|root|home|tmp|usr/local)/|\.\./shared|[Ss]eeds?/\d")
 
@@ -139,6 +141,13 @@ def test_the_ledger_guide_posts_what_the_journals_post() -> None:
         "U1": journals.payment_unallocated(
             "wechat:1", "wechat", amount=cny(90_533), invoice_id=INVOICE
         ),
+        "U2": journals.payment_returned("rf_1", "wechat", amount=cny(90_533), invoice_id=INVOICE),
+        "F1": journals.refund_submitted(REFUND),
+        "F2": journals.refund_succeeded(REFUND),
+        "D1": journals.dispute_opened(DISPUTE),
+        "D2": journals.dispute_lost(DISPUTE),
+        "D3": journals.dispute_won(DISPUTE),
+        "D4": journals.dispute_fee("dp_1", INVOICE, usd(1_500)),
     }
 
     printed: dict[str, list[tuple[str, str, int]]] = {}

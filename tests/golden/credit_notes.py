@@ -14,6 +14,16 @@ from app.billing.credit_amounts import (
 from app.billing.proration import Days
 from app.core.money import Currency, Money
 from app.core.periods import local_date
+from app.payments.refund_amounts import (
+    BadRefund,
+    Part,
+    RefundTooLarge,
+    amount_to_refund,
+    cash_part,
+    check_lines,
+    next_part,
+    total_of,
+)
 from tests.golden.units import Fields, instant
 
 CNY = Currency.CNY
@@ -74,7 +84,55 @@ def op_unused_credit_on_cancel(case: Fields) -> Fields:
     return {"credit_minor": credit.minor}
 
 
+def op_refund_amount(case: Fields) -> Fields:
+    asked = case.get("requested_minor")
+    try:
+        amount = amount_to_refund(
+            None if asked is None else Money(asked, CNY), left=Money(case["payment_minor"], CNY)
+        )
+    except (BadRefund, RefundTooLarge):
+        return {"accepted": False}
+    return {"accepted": True, "refund_minor": amount.minor}
+
+
+def op_refund_adjustments(case: Fields) -> Fields:
+    lines = [Money(minor, CNY) for minor in case["item_adjustments_minor"]]
+    try:
+        check_lines(Money(case["requested_minor"], CNY), lines)
+    except BadRefund:
+        return {"accepted": False}
+    return {"accepted": True}
+
+
+def op_channel_refund_with_coupon(case: Fields) -> Fields:
+    order, cash, refund = (
+        Money(case[name], CNY) for name in ("order_minor", "paid_cash_minor", "refund_minor")
+    )
+    return {"cash_refund_minor": cash_part(refund, order=order, cash=cash).minor}
+
+
+def op_refund_chain(case: Fields) -> Fields:
+    whole = Part(
+        amount=Money(case["gross_cny_minor"], CNY),
+        tax=Money.zero(CNY),
+        fee=Money(case["platform_fee_cny_minor"], CNY),
+        settlement=Money(case["settled_minor"], Currency.USD),
+    )
+    parts: list[Part] = []
+    for minor in case["refunds_cny_minor"]:
+        given = total_of(parts, whole)
+        parts.append(next_part(whole, given, Money(minor, CNY), fee_is_returned=True))
+    return {
+        "fee_returned_minor": [part.fee.minor for part in parts],
+        "settlement_reversed_minor": [part.settlement.minor for part in parts],
+    }
+
+
 ADAPTERS = {
+    "refund_amount": op_refund_amount,
+    "refund_adjustments": op_refund_adjustments,
+    "channel_refund_with_coupon": op_channel_refund_with_coupon,
+    "refund_chain": op_refund_chain,
     "termination_refund_split": op_termination_refund_split,
     "apply_credit_balance": op_apply_credit_balance,
     "refund_tax_split": op_refund_tax_split,

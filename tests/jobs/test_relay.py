@@ -144,9 +144,11 @@ def test_a_worker_killed_at_its_job_leaves_it_to_the_next(
     assert find(transaction, job_id).attempts == 2
 
 
-def start_worker(databases: Databases, redis_url: str, instance: str) -> "subprocess.Popen[bytes]":
+def start_worker(
+    databases: Databases, redis_url: str, instance: str, *, queue: str = "default"
+) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-m", "jobs.worker", "default"],
+        [sys.executable, "-m", "jobs.worker", queue],
         cwd=ROOT,
         env={
             "PATH": os.environ["PATH"],

@@ -37,8 +37,26 @@ _TOLD_OF_VOID = "账单已作废 The invoice was voided"
 """What a buyer is told who had asked for its fapiao: the merchant's own reason is not for him."""
 
 
+INSTEAD = {
+    InvoiceStatus.DRAFT: "finalize it first, or throw it away",
+    InvoiceStatus.OPEN: "void it, give it up, or let it be paid",
+    InvoiceStatus.PAID: "correct it with a credit note",
+    InvoiceStatus.VOID: "nothing is owed any more",
+    InvoiceStatus.UNCOLLECTIBLE: "it can be paid or voided still",
+    InvoiceStatus.PARTIALLY_REFUNDED: "correct what is left with a credit note",
+    InvoiceStatus.REFUNDED: "nothing is left to correct",
+}
+"""What can be done with an invoice that is not, or no more, what somebody thought."""
+
+
 class InvoiceNotOpen(Conflict):
+    """It stands elsewhere: `status` says where, and its message what can be done instead."""
+
     code = "invoice_not_open"
+
+    def __init__(self, status: InvoiceStatus) -> None:
+        super().__init__(f"the invoice is {status.replace('_', ' ')}: {INSTEAD[status]}")
+        self.status = status
 
 
 def lock_invoice(session: Session, invoice_id: int) -> Invoice:
@@ -96,7 +114,7 @@ def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> N
     """
     reason = clean_name(reason, path="reason")
     if not INVOICE.allows(invoice.status, InvoiceEvent.VOID):
-        raise InvoiceNotOpen(f"an invoice that is {invoice.status} can not be voided")
+        raise InvoiceNotOpen(invoice.status)
     _recover(session, invoice, now=now)
     invoice.status = INVOICE.after(invoice.status, InvoiceEvent.VOID)
     invoice.voided_at, invoice.void_reason = now, reason
@@ -117,7 +135,7 @@ def give_up(session: Session, invoice: Invoice, *, now: datetime) -> None:
     Posts V2 and emits `invoice.marked_uncollectible`. Raises InvoiceNotOpen.
     """
     if not INVOICE.allows(invoice.status, InvoiceEvent.GIVE_UP):
-        raise InvoiceNotOpen(f"an invoice that is {invoice.status} can not be given up")
+        raise InvoiceNotOpen(invoice.status)
     invoice.status = INVOICE.after(invoice.status, InvoiceEvent.GIVE_UP)
     invoice.uncollectible_at = now
     posting.post(session, journals.invoice_uncollectible(invoice.id, invoice.due), now=now)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.billing import collection
@@ -31,6 +31,7 @@ from app.customers.models import Customer, CustomerStatus
 from app.fx.rates import RateSource
 from app.identity import clocks
 from app.pricing import taxes
+from app.pricing.models import TaxRate
 from app.pricing.taxing import Tax
 
 MAX_ITEMS = 100
@@ -116,6 +117,24 @@ def preview(session: Session, invoice: Invoice, *, rates: RateSource, now: datet
     return quote(session, invoice.total, rates=rates, now=now)
 
 
+def tax_rates_of(
+    session: Session, invoice: Invoice, lines: Sequence[InvoiceLine]
+) -> list[int | None]:
+    """Return the rate that each line of a draft was put under by hand, None for the customer's.
+
+    A line keeps what its tax is, not which rate that was: of two that say the same, the one that
+    may still be given, and of those the newest.
+    """
+    customer = customers.get_customer(session, invoice.customer_id)
+    usual = _usual_tax(session, customer)
+    archived_first = select(TaxRate).order_by(TaxRate.status.desc(), TaxRate.id)
+    known = {
+        Tax(rate.percent, rate.is_inclusive): rate.id for rate in session.scalars(archived_first)
+    }
+    found = [_tax_of(line) for line in lines]
+    return [None if tax in {usual, None} else known[tax] for tax in found]
+
+
 def is_editable(invoice: Invoice) -> bool:
     return invoice.kind is InvoiceKind.ONE_OFF and invoice.status is InvoiceStatus.DRAFT
 
@@ -196,14 +215,22 @@ def _row(invoice: Invoice, position: int, item: Item) -> InvoiceLine:
 
 def _tax(session: Session, customer: Customer, item: Item) -> Tax | None:
     if item.tax_rate_id is None:
-        return taxes.tax_of(
-            session,
-            customer_rate_id=customer.tax_rate_id,
-            is_exempt=customer.is_tax_exempt,
-            product_rate_id=None,
-        )
+        return _usual_tax(session, customer)
     rate = taxes.lock_active(session, item.tax_rate_id)
     return Tax(rate.percent, rate.is_inclusive)
+
+
+def _usual_tax(session: Session, customer: Customer) -> Tax | None:
+    return taxes.tax_of(
+        session,
+        customer_rate_id=customer.tax_rate_id,
+        is_exempt=customer.is_tax_exempt,
+        product_rate_id=None,
+    )
+
+
+def _tax_of(line: InvoiceLine) -> Tax | None:
+    return None if line.tax_percent is None else Tax(line.tax_percent, line.tax_is_inclusive)
 
 
 def _set_totals(invoice: Invoice, rows: Sequence[InvoiceLine], totals: Totals) -> None:

@@ -107,7 +107,7 @@ def find_successor(session: Session, invoice: Invoice) -> Invoice | None:
 
 def _check(invoice: Invoice, *, now: datetime) -> None:
     if not INVOICE.allows(invoice.status, InvoiceEvent.VOID):
-        raise collection.InvoiceNotOpen(f"an invoice that is {invoice.status} is not issued anew")
+        raise collection.InvoiceNotOpen(invoice.status)
     if not collection.is_outdated(invoice, now=now):
         raise ReissueTooEarly("its rates still hold: it can be issued anew after 30 days")
     if invoice.credited_minor:

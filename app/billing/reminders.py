@@ -136,7 +136,7 @@ def remind_now(
     """
     invoice = collection.lock_invoice(session, invoice_id)
     if invoice.status is not InvoiceStatus.OPEN:
-        raise collection.InvoiceNotOpen(f"an invoice that is {invoice.status} is not reminded of")
+        raise collection.InvoiceNotOpen(invoice.status)
     if collection.is_outdated(invoice, now=now):
         raise TooOldToRemind("its rates held for 30 days; it is to be issued anew")
     customer = customers.get_customer(session, invoice.customer_id)

@@ -1,7 +1,7 @@
 """Invoices made by hand: the editor of a draft. Nothing typed is lost, and nothing is sent yet."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any
 
 from flask import flash, g, redirect, request, url_for
 from flask_babel import gettext as _
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.billing import one_off, queries
-from app.billing.models import Invoice
+from app.billing.models import Invoice, InvoiceLine
 from app.billing.one_off import Item, OneOff
 from app.billing.proration import Days
 from app.core.decimals import plain
@@ -19,9 +19,8 @@ from app.core.money import Currency
 from app.customers import queries as customers
 from app.customers.models import CustomerStatus
 from app.extensions import transaction
-from app.pricing import taxes
-from app.pricing.models import CatalogStatus
 from app.web import access
+from app.web import taxes as tax_pages
 from app.web.amounts import to_major_text, to_minor_text
 from app.web.forms import Form, blank
 from app.web.page import page
@@ -48,8 +47,12 @@ def edit_invoice(invoice_id: str) -> Response:
         invoice = queries.get_invoice(session, read(Prefix.INVOICE, invoice_id))
         if not one_off.is_editable(invoice):
             return redirect(url_for("web.invoice", invoice_id=invoice_id), 303)
-        form = blank(**_stored(session, invoice))
-    return _show(form, invoice_id=invoice_id)
+        lines = queries.lines_of(session, invoice)
+        rate_ids = one_off.tax_rates_of(session, invoice, lines)
+        form = blank(**_stored(session, invoice, lines))
+    for row, rate_id in enumerate(rate_ids):
+        form.values[f"tax_rate_{row}"] = tax_pages.chosen_of(rate_id)
+    return _show(form, invoice_id=invoice_id, rate_ids=rate_ids)
 
 
 def replace_invoice(invoice_id: str) -> Response:
@@ -149,8 +152,7 @@ def _empty(rows: int) -> dict[str, str]:
     return dict.fromkeys((*_FIELDS, *lines), "")
 
 
-def _stored(session: Session, invoice: Invoice) -> dict[str, str]:
-    lines = queries.lines_of(session, invoice)
+def _stored(session: Session, invoice: Invoice, lines: Sequence[InvoiceLine]) -> dict[str, str]:
     customer = customers.get_customer(session, invoice.customer_id)
     values = _empty(len(lines)) | {
         "customer": customer.external_id,
@@ -167,9 +169,15 @@ def _stored(session: Session, invoice: Invoice) -> dict[str, str]:
     return values
 
 
-def _show(form: Form, *, invoice_id: str | None = None, status: int = 200) -> Response:
+def _show(
+    form: Form,
+    *,
+    invoice_id: str | None = None,
+    rate_ids: Sequence[int | None] = (),
+    status: int = 200,
+) -> Response:
     with transaction(g.merchant_id) as session:
-        rates: list[Any] = list(taxes.list_tax_rates(session, status=CatalogStatus.ACTIVE).rows)
+        rates = tax_pages.options(session, *rate_ids)
         known = customers.list_customers(session, status=CustomerStatus.ACTIVE, limit=100).rows
     return page(
         "invoices/edit.html",
@@ -180,6 +188,5 @@ def _show(form: Form, *, invoice_id: str | None = None, status: int = 200) -> Re
         invoice_id=invoice_id,
         customers=known,
         currencies=[(each.value, each.value) for each in Currency],
-        tax_rates=[("", _("As for the customer"))]
-        + [(show(Prefix.TAX_RATE, rate.id), rate.name) for rate in rates],
+        tax_rates=[("", _("As for the customer")), *rates],
     )

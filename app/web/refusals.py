@@ -3,6 +3,8 @@
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
+from app.billing.collection import InvoiceNotOpen
+from app.billing.models import InvoiceStatus
 from app.core.errors import Refusal
 
 
@@ -11,6 +13,8 @@ def say(refusal: Refusal) -> str:
 
     What a refusal says itself is English and knows the details; other languages get the rule.
     """
+    if isinstance(refusal, InvoiceNotOpen):
+        return _instead()[refusal.status]
     return say_code(refusal.code, str(refusal))
 
 
@@ -27,6 +31,21 @@ def say_code(code: str, own_words: str) -> str:
         | _sentences_of_reminders()
     )
     return said.get(code, own_words)
+
+
+def _instead() -> dict[InvoiceStatus, str]:
+    """Say what an invoice is by now, and what can be done with it instead."""
+    return {
+        InvoiceStatus.DRAFT: _("It is a draft. Finalize it first, or throw it away."),
+        InvoiceStatus.OPEN: _("It is open. Void it, give it up, or wait for the payment."),
+        InvoiceStatus.PAID: _("It is paid by now. Correct it with a credit note."),
+        InvoiceStatus.VOID: _("It is void. Nothing is owed any more."),
+        InvoiceStatus.UNCOLLECTIBLE: _("It is given up by now. It can still be paid or voided."),
+        InvoiceStatus.PARTIALLY_REFUNDED: _(
+            "It is paid, and refunded in part. Correct what is left with a credit note."
+        ),
+        InvoiceStatus.REFUNDED: _("It is refunded. Nothing is left to correct."),
+    }
 
 
 def _rules() -> dict[str, str]:
@@ -80,7 +99,10 @@ def _sentences() -> dict[str, str]:
         "mailed_just_now": _("It was mailed within the last minute."),
         "no_invoices_chosen": _("Select at least one invoice."),
         "too_many_invoices": _("Select at most 500 invoices."),
-        "invoice_not_open": _("Only an open invoice can be voided."),
+        "invoice_not_open": _(
+            "Only an unpaid invoice can be voided or given up. "
+            "Correct a paid one with a credit note."
+        ),
         "internal_error": _("Something went wrong on our side. We have been told."),
         "line_too_large": _("A line comes to more than we bill. Look at its price."),
         "no_draft": _("There is no draft any more: it was published or discarded."),

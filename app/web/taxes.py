@@ -104,12 +104,13 @@ def set_customer_tax(customer_id: str) -> Response:
     return redirect(url_for("web.customer", customer_id=customer_id), 303)
 
 
-def options(session: Session, current_id: int | None) -> list[tuple[str, str]]:
-    """Return the rates one may choose, with the one that is set, as `ui.select` takes them."""
+def options(session: Session, *current_ids: int | None) -> list[tuple[str, str]]:
+    """Return the rates one may choose, with those that are set, as `ui.select` takes them."""
     active = taxes.list_tax_rates(session, status=CatalogStatus.ACTIVE, limit=MAX_LIMIT).rows
     rows = {row.id: row for row in active}
-    if current_id is not None and current_id not in rows:
-        rows[current_id] = taxes.get_tax_rate(session, current_id)
+    for current_id in current_ids:
+        if current_id is not None and current_id not in rows:
+            rows[current_id] = taxes.get_tax_rate(session, current_id)
     return [(show(Prefix.TAX_RATE, row.id), label(row)) for row in rows.values()]
 
 

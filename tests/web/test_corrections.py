@@ -1,6 +1,8 @@
 """Correcting by hand: credit notes, balances, invoices written by hand; nothing typed is lost."""
 
 import re
+from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import Engine, select
@@ -11,7 +13,8 @@ from app.billing.models import Invoice, InvoiceStatus
 from app.core import clock
 from app.core.db import begin
 from app.core.ids import Prefix, read, show
-from tests.make import Make, cny, usd
+from app.pricing import taxes
+from tests.make import BY_ADA, Make, cny, usd
 from tests.web.books import issued, paid
 from tests.web.conftest import Browser
 
@@ -207,3 +210,40 @@ def test_an_invoice_is_given_up_and_not_issued_anew_too_early(
     with begin(engine, browser.merchant_id) as session:
         row = queries.get_invoice(session, read(Prefix.INVOICE, invoice))
         assert row.status is InvoiceStatus.UNCOLLECTIBLE
+
+
+def test_an_edited_draft_keeps_the_tax_of_each_line(
+    engine: Engine, browser: Browser, customer: str
+) -> None:
+    assert customer
+    with begin(engine, browser.merchant_id) as session:
+        make = Make(session)
+        usual = make.tax_rate(percent=Decimal(6), is_default=True)
+        nine, old = make.tax_rate(percent=Decimal(9)), make.tax_rate(percent=Decimal(13))
+        shown = [show(Prefix.TAX_RATE, rate.id) for rate in (usual, nine, old)]
+    lines = {f"{name[:-1]}{row}": value for row in range(3) for name, value in LINE.items()}
+    chosen = {"tax_rate_0": "", "tax_rate_1": shown[1], "tax_rate_2": shown[2]}
+    form = {"customer": "user_42", "currency": "CNY"} | lines | chosen
+    draft = browser.post("/merchant/invoices/new", form).location
+    with begin(engine, browser.merchant_id) as session:
+        taxes.archive_tax_rate(session, read(Prefix.TAX_RATE, shown[2]), **BY_ADA)
+
+    page = browser.text(f"{draft}/edit")
+
+    assert re.findall(r'<option value="(txr_\w+)" selected', page) == shown[1:]
+    answer = browser.post(f"{draft}/edit", form)
+    assert answer.status_code == 422
+    assert "archived" in answer.text
+
+
+@pytest.mark.parametrize(("make_it", "said"), [(paid, "It is paid by now."), (issued, "")])
+def test_what_is_not_open_says_what_it_is_and_what_can_be_done(
+    engine: Engine, browser: Browser, make_it: Callable[[Engine, Browser], str], said: str
+) -> None:
+    path = f"/merchant/invoices/{make_it(engine, browser)}"
+
+    browser.post(f"{path}/give-up")
+
+    page = browser.text(path)
+    assert said in page
+    assert ("Correct it with a credit note." in page) == bool(said)

@@ -1,7 +1,7 @@
 """The press: a page of ours becomes PDF/A-3, with our fonts, and nothing fetched for it."""
 
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files as resource_files
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +13,7 @@ from weasyprint.css import ColorProfile
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
+from app.documents.copying import name_glyphs
 from app.documents.fonts import FONTS, font_configuration
 
 LOGO_URL = "brand:logo"
@@ -73,7 +74,7 @@ def print_page(
                 pdf_identifier=identifier,
                 pdf_variant=VARIANT,
                 attachments=list(attachments),
-                finisher=_name_each_file_once,
+                finisher=partial(_finish, fonts=fonts),
             )
         except _Refused as refused:
             raise OutsideResource(str(refused)) from refused
@@ -95,10 +96,11 @@ def data_attachment(
     )
 
 
-def _name_each_file_once(_document: object, pdf: Any) -> None:
-    """Mend the list of associated files, in which WeasyPrint names every file twice."""
+def _finish(document: Any, pdf: Any, *, fonts: Path) -> None:
+    """Mend what WeasyPrint leaves: it names every associated file twice, and some glyphs not."""
     files = pdf.catalog.get("AF", [])
     files[:] = dict.fromkeys(files)
+    name_glyphs(document, pdf, fonts)
 
 
 @lru_cache(maxsize=4)

@@ -13,7 +13,7 @@ from app.core.language import Language
 from app.documents import formats, machine_readable
 from app.documents.capitals import cny_in_capitals
 from app.documents.credit_note_print import CreditNotePrint
-from app.documents.fonts import FONTS
+from app.documents.fonts import FONTS, everyday_letters, letters
 from app.documents.invoice_print import InvoicePrint, PrintForm
 from app.documents.press import LOGO_URL, data_attachment, print_page
 from app.documents.wording import WORDING
@@ -105,16 +105,25 @@ def _speaking(language: Language) -> dict[str, Any]:
 def printable(value: object) -> object:
     """Make a value safe to set: no control or direction-changing characters, not endless.
 
-    Letters of every script and their marks stay; escaping is the template's own work.
+    Letters of every script and their marks stay; one that no font has is spelled out by its
+    number, such as [U+20000], so that nothing is lost. Escaping is the template's own work.
     """
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     kept = "".join(" " if char.isspace() else char for char in value if _is_visible(char))
-    return kept if len(kept) <= _LONGEST_TEXT else f"{kept[:_LONGEST_TEXT]}…"
+    is_endless = len(kept) > _LONGEST_TEXT
+    shown = unicodedata.normalize("NFC", kept[:_LONGEST_TEXT])
+    points = set(map(ord, shown)) - everyday_letters()
+    for point in points and points - letters():
+        shown = shown.replace(chr(point), f"[U+{point:04X}]")
+    return f"{shown}…" if is_endless else shown
 
 
 def _is_visible(char: str) -> bool:
-    return char.isspace() or unicodedata.category(char) not in {"Cc", "Cf", "Cs"}
+    if char.isspace():
+        return True
+    is_selector = "VARIATION SELECTOR" in unicodedata.name(char, "")  # of a look, not a letter
+    return not is_selector and unicodedata.category(char) not in {"Cc", "Cf", "Cs"}
 
 
 def _environment() -> Environment:

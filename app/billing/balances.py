@@ -45,7 +45,7 @@ def balance_of(session: Session, customer_id: int) -> Money:
 def customers_with_credit(session: Session, customer_ids: Collection[int]) -> set[int]:
     """Return which of these customers have something to their credit."""
     credited = select(CustomerBalance.customer_id).where(
-        CustomerBalance.customer_id.in_(customer_ids), CustomerBalance.balance_minor > 0
+        db.among(CustomerBalance.customer_id, customer_ids), CustomerBalance.balance_minor > 0
     )
     return set(session.scalars(credited))
 

@@ -40,8 +40,8 @@ class Desk:
         invoices: Collection[Invoice] = (),
     ) -> None:
         self.session = session
-        self._contracts = contracts
-        self._invoices = invoices
+        self._contracts = {contract.id: contract for contract in contracts}
+        self._invoices = {invoice.id: invoice for invoice in invoices}
         self._expected: dict[Days, set[int]] = {}
         self._usage: dict[Days, dict[int, dict[int, list[SeriesUsage]]]] = {}
         self._terms: dict[tuple[int | None, Currency], Terms] = {}
@@ -110,26 +110,24 @@ class Desk:
 
     def may_redeem(self, contract: Contract) -> bool:
         """Tell whether the contract has coupons, or an invoice of it has used any."""
-        return contract.id in self._redeeming or contract not in self._contracts
+        return contract.id in self._redeeming or contract.id not in self._contracts
 
     def may_have_credit(self, invoice: Invoice) -> bool:
         """Tell whether the invoice's customer had something to his credit."""
-        return invoice.customer_id in self._credited or invoice not in self._invoices
+        return invoice.customer_id in self._credited or invoice.id not in self._invoices
 
     @cached_property
     def _customers(self) -> Mapping[int, Customer]:
-        ids = {contract.customer_id for contract in self._contracts}
+        ids = {contract.customer_id for contract in self._contracts.values()}
         return customers.customers_by_id(self.session, ids)
 
     @cached_property
     def _redeeming(self) -> set[int]:
-        return redemptions.contracts_redeeming(
-            self.session, {contract.id for contract in self._contracts}
-        )
+        return redemptions.contracts_redeeming(self.session, self._contracts)
 
     @cached_property
     def _credited(self) -> set[int]:
-        ids = {invoice.customer_id for invoice in self._invoices}
+        ids = {invoice.customer_id for invoice in self._invoices.values()}
         return balances.customers_with_credit(self.session, ids)
 
     def _read(

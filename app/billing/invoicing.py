@@ -124,7 +124,7 @@ def finalize_all(
         for invoice_id, contract_id in wanted.items()
         if contract_id is None or contract_id in contracts
     ]
-    found = db.get_all_locked(session, Invoice, free, skip_locked=True)
+    found = db.get_all_locked(session, Invoice, free, skip_locked=True, without=[Invoice.rate_card])
     drafts = [invoice for invoice in found if invoice.status is InvoiceStatus.DRAFT]
     _finalize(session, drafts, contracts, merchant=merchant, rates=rates, now=now)
     return drafts
@@ -258,7 +258,7 @@ def _young(session: Session, invoices: Sequence[Invoice]) -> set[int]:
     """
     ids = [invoice.id for invoice in invoices if invoice.kind is InvoiceKind.USAGE]
     is_young = Invoice.drafted_at > func.now() - STRAGGLERS
-    return set(session.scalars(select(Invoice.id).where(Invoice.id.in_(ids), is_young)))
+    return set(session.scalars(select(Invoice.id).where(db.among(Invoice.id, ids), is_young)))
 
 
 def _note_billed(contract: Contract, invoice: Invoice) -> None:

@@ -69,13 +69,15 @@ def lines_of(session: Session, invoice: Invoice) -> Sequence[InvoiceLine]:
 def delete_lines(session: Session, invoices: Collection[Invoice]) -> None:
     """Delete the lines of drafts, which are locked: they are written anew."""
     ids = [invoice.id for invoice in invoices]
-    session.execute(delete(InvoiceLine).where(InvoiceLine.invoice_id.in_(ids)))
+    session.execute(delete(InvoiceLine).where(db.among(InvoiceLine.invoice_id, ids)))
 
 
 def contracts_of_drafts(session: Session, invoice_ids: Collection[int]) -> dict[int, int | None]:
     """Return the contract, if there is one, of those of the invoices that are drafts."""
     is_draft = Invoice.status == InvoiceStatus.DRAFT
-    wanted = select(Invoice.id, Invoice.contract_id).where(Invoice.id.in_(invoice_ids), is_draft)
+    wanted = select(Invoice.id, Invoice.contract_id).where(
+        db.among(Invoice.id, invoice_ids), is_draft
+    )
     return dict(session.execute(wanted.order_by(Invoice.id)).all())
 
 

@@ -20,6 +20,7 @@ from app.billing.coupon_models import (
     RedemptionStatus,
 )
 from app.billing.models import Invoice
+from app.core.db import among
 from app.core.money import Money
 from app.customers.models import Contract
 from app.pricing import coupons
@@ -124,10 +125,10 @@ def list_of_invoice(session: Session, invoice: Invoice) -> Sequence[tuple[Coupon
 def contracts_redeeming(session: Session, contract_ids: Collection[int]) -> set[int]:
     """Return which of these contracts have coupons, or invoices that redeem or redeemed any."""
     attached = select(ContractCoupon.contract_id).where(
-        ContractCoupon.contract_id.in_(contract_ids)
+        among(ContractCoupon.contract_id, contract_ids)
     )
     redeemed = select(CouponRedemption.contract_id).where(
-        CouponRedemption.contract_id.in_(contract_ids)
+        among(CouponRedemption.contract_id, contract_ids)
     )
     return {*session.scalars(attached), *session.scalars(redeemed)}
 

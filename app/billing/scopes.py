@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 from app.billing.models import Invoice
@@ -14,7 +15,7 @@ _LONG_AGO = date(1970, 1, 5)
 """A Monday before every contract: counted from it, a calendar cycle has no stub."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scope:
     """The usage of a contract's customer in one period, and the terms it is rated at.
 
@@ -33,17 +34,17 @@ class Scope:
     def currency(self) -> Currency:
         return self.terms.currency
 
-    @property
+    @cached_property
     def first_day(self) -> date:
         return local_date(self.period.start_at, self.zone)
 
-    @property
+    @cached_property
     def end_day(self) -> date:
         return local_date(self.period.end_at, self.zone)
 
     @property
     def days(self) -> int:
-        return self.period.days(self.zone)
+        return (self.end_day - self.first_day).days
 
 
 def scope_of(contract: Contract, period: Period, terms: Terms, *, zone: ZoneInfo) -> Scope:
@@ -69,6 +70,7 @@ def scope_of_invoice(contract: Contract, invoice: Invoice, terms: Terms | None =
     return scope_of(contract, period, terms, zone=ZoneInfo(invoice.time_zone))
 
 
+@lru_cache(maxsize=256)  # contracts of one cycle mostly ask for the same period
 def _whole_period(cycle: Cycle, period: Period, *, anchor: date, zone: ZoneInfo) -> Period:
     origin = _LONG_AGO if cycle.is_calendar else anchor
     return period_containing(cycle, period.start_at, anchor=origin, zone=zone)

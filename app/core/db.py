@@ -19,6 +19,7 @@ import psycopg
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     Connection,
     Date,
     DateTime,
@@ -29,7 +30,9 @@ from sqlalchemy import (
     MetaData,
     Numeric,
     PoolProxiedConnection,
+    SQLColumnExpression,
     Text,
+    any_,
     event,
     inspect,
     literal,
@@ -42,8 +45,10 @@ from sqlalchemy.orm import (
     LoaderCriteriaOption,
     Mapped,
     ORMExecuteState,
+    QueryableAttribute,
     Session,
     SessionTransaction,
+    defer,
     mapped_column,
     with_loader_criteria,
 )
@@ -261,6 +266,14 @@ def run_sql(session: Work, statement: str, parameters: Mapping[str, object]) -> 
     return result.all() if result.returns_rows else ()
 
 
+def among(row_id: SQLColumnExpression[Any], row_ids: Collection[int]) -> ColumnElement[bool]:
+    """Tell whether an id is one of these: one parameter, and one statement, however many they are.
+
+    With `IN` each number of ids is a statement of its own, to be written, read and planned anew.
+    """
+    return row_id == any_(literal([*row_ids], ARRAY(BigInteger)))
+
+
 def get(session: Session, model: type[M], row_id: int, *, noun: str) -> M:
     """Return the row of the session's merchant. Raises NotFound, also for another merchant's."""
     row = session.get(model, (merchant_of(session), row_id))
@@ -284,19 +297,26 @@ def get_locked(session: Session, model: type[M], row_id: int, *, noun: str) -> M
 
 
 def get_all_locked(
-    session: Session, model: type[M], row_ids: Collection[int], *, skip_locked: bool = False
+    session: Session,
+    model: type[M],
+    row_ids: Collection[int],
+    *,
+    skip_locked: bool = False,
+    without: Sequence[QueryableAttribute[Any]] = (),
 ) -> list[M]:
     """Lock the rows as `get_locked` does one, in the order of their ids; return those there are.
 
-    With `skip_locked`, rows that somebody else has locked are left out instead of waited for.
+    With `skip_locked`, rows that somebody else has locked are left out instead of waited for. The
+    columns in `without` are read when they are asked for.
     """
     row_id = inspect(model).primary_key[-1]
     return list(
         session.scalars(
             select(model)
-            .where(row_id.in_(row_ids))
+            .where(among(row_id, row_ids))
             .order_by(row_id)
             .with_for_update(skip_locked=skip_locked)
+            .options(*(defer(column) for column in without))
             .execution_options(populate_existing=True)
         )
     )

@@ -10,6 +10,7 @@ The first fields are the default price; without them only what a filter takes is
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from app.core.money import Currency
@@ -33,7 +34,7 @@ class Priceable:
     aggregation: Aggregation = Aggregation.SUM
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MetricPrice:
     """What a metric costs: the price of the filter that takes the usage, else the default.
 
@@ -47,18 +48,18 @@ class MetricPrice:
     group_by: tuple[str, ...] = ()
     share_tiers: bool = False
 
-    @property
+    @cached_property
     def prices(self) -> dict[int | None, Price]:
         """All prices by the position of their filter; the default comes last, at None."""
         prices: dict[int | None, Price] = dict(enumerate(each.price for each in self.filters))
         return prices if self.default is None else prices | {None: self.default}
 
-    @property
+    @cached_property
     def needed_dimensions(self) -> frozenset[str]:
         """The dimensions by which usage has to be told apart to be rated."""
         return frozenset(self.group_by).union(*(each.match for each in self.filters))
 
-    @property
+    @cached_property
     def needs_events(self) -> bool:
         """Whether some price has terms per event."""
         return any(needs_events(price) for price in self.prices.values())

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -17,9 +18,7 @@ from app.webhooks.models import DeliveryStatus, EndpointStatus, WebhookEndpoint
 _EVENTS = """
 INSERT INTO webhook_events (merchant_id, id, event_type, reference, payload, created_at)
 SELECT %(merchant)s, id, %(type)s, reference, payload, %(now)s
-  FROM ROWS FROM (
-    unnest(%(ids)s::bigint[]), unnest(%(references)s::text[]), unnest(%(payloads)s::text[])
-  ) AS event (id, reference, payload)
+  FROM json_to_recordset(%(events)s::json) AS event (id bigint, reference text, payload text)
  ORDER BY reference  -- writers that overlap wait for each other and never deadlock
 ON CONFLICT (merchant_id, event_type, reference) DO NOTHING
 RETURNING id, reference
@@ -93,20 +92,19 @@ def _keep_events(
     now: datetime,
 ) -> dict[str, int]:
     """Insert the events of references that have none, and return their ids."""
-    ids = {reference: new_id() for reference in told}
-    payloads = [
-        envelope(show(Prefix.WEBHOOK_EVENT, ids[reference]), event_type, data, created_at=now)
-        for reference, data in told.items()
-    ]
+    events = []
+    for reference, data in told.items():
+        event_id = new_id()
+        message_id = show(Prefix.WEBHOOK_EVENT, event_id)
+        payload = envelope(message_id, event_type, data, created_at=now)
+        events.append({"id": event_id, "reference": reference, "payload": payload})
     rows = run_sql(
         session,
         _EVENTS,
         {
             "merchant": merchant_of(session),
             "type": event_type.value,
-            "ids": list(ids.values()),
-            "references": list(ids),
-            "payloads": payloads,
+            "events": msgspec.json.encode(events).decode(),
             "now": now,
         },
     )

@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from fractions import Fraction
+from functools import reduce
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,12 +15,13 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Text,
+    and_,
     any_,
     func,
     literal,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.orm import Session
 
 from app.core.decimals import EXACT
@@ -32,7 +34,6 @@ from app.metering.readings import (
     combination_of,
     counted_events,
     named,
-    newest,
     usage_of_events,
 )
 from app.pricing.models import Aggregation, Metric
@@ -63,8 +64,8 @@ class SeriesUsage:
 
     It can answer for `names`; `dimensions` has those that the events had, as texts. `quantity`
     is the sum, or for a weighted sum its part, unrounded. `last_*` is of the reading that
-    happened last, if there is any. `values` are what unique_count counts; None from roll-ups,
-    which do not know.
+    happened last, if there is any; from roll-ups only of metrics that count the last one.
+    `values` are what unique_count counts; None from roll-ups, which do not know.
     """
 
     names: frozenset[str]
@@ -124,17 +125,19 @@ def series_usage(
     `end_day` is exclusive. A customer that used nothing of a metric has no entry.
     """
     found: dict[tuple[int, int], list[SeriesUsage]] = defaultdict(list)
-    for row in session.execute(_series_statement(customer_ids, first_day, end_day)):
-        found[row.customer_id, row.metric_id].append(
+    rows = session.execute(_series_statement(customer_ids, first_day, end_day))
+    for customer, metric, names, dimensions, quantity, events, maximum, *last in rows:
+        last_at, last_id, last_quantity = last
+        found[customer, metric].append(
             SeriesUsage(
-                names=frozenset(row.names or ()),
-                dimensions=row.dimensions or {},
-                quantity=row.quantity,
-                events=int(row.events),
-                maximum=row.maximum,
-                last_at=row.last_at,
-                last_id=row.last_id,
-                last_quantity=row.last_quantity,
+                names=frozenset(names or ()),
+                dimensions=dimensions or {},
+                quantity=quantity,
+                events=int(events),
+                maximum=maximum,
+                last_at=last_at,
+                last_id=last_id or 0,
+                last_quantity=ZERO if last_quantity is None else last_quantity,
                 values=None,
             )
         )
@@ -196,30 +199,46 @@ def _series_statement(
     customer_ids: Collection[int], first_day: date, end_day: date
 ) -> Select[*tuple[Any, ...]]:
     rollup = UsageRollup
+    key = rollup.customer_id, rollup.metric_id, rollup.series_id
     # Joined, not IN: the plan that serves any customers would read all the merchant's days.
     asked = func.unnest(literal([*set(customer_ids)], ARRAY(BigInteger))).column_valued("asked")
-    return (
+    is_asked = and_(rollup.customer_id == asked, rollup.day >= first_day, rollup.day < end_day)
+    used = (
         select(
-            rollup.customer_id,
-            rollup.metric_id,
-            UsageSeries.names,
-            UsageSeries.dimensions,
+            *key,
             func.sum(rollup.quantity).label("quantity"),
             func.sum(rollup.events).label("events"),
             func.max(rollup.maximum).label("maximum"),
-            func.max(rollup.last_at).label("last_at"),
-            newest(rollup.last_id, rollup.last_at, rollup.last_id).label("last_id"),
-            newest(rollup.last_quantity, rollup.last_at, rollup.last_id).label("last_quantity"),
         )
-        .outerjoin(UsageSeries, UsageSeries.id == rollup.series_id)
-        .where(rollup.customer_id == asked, rollup.day >= first_day, rollup.day < end_day)
-        .group_by(
-            rollup.customer_id,
-            rollup.metric_id,
-            rollup.series_id,
+        .where(is_asked)
+        .group_by(*key)
+        .subquery()
+    )
+    # Apart: to put all days in order costs more than to add them up, and few metrics ask for it.
+    last = (
+        select(*key, rollup.last_at, rollup.last_id, rollup.last_quantity)
+        .ext(distinct_on(*key))
+        .join(Metric, Metric.id == rollup.metric_id)
+        .where(is_asked, Metric.aggregation == Aggregation.LAST)
+        .order_by(*key, rollup.last_at.desc(), rollup.last_id.desc())
+        .subquery()
+    )
+    of_series = [used.c[column.key] == last.c[column.key] for column in key]
+    return (
+        select(
+            used.c.customer_id,
+            used.c.metric_id,
             UsageSeries.names,
             UsageSeries.dimensions,
+            used.c.quantity,
+            used.c.events,
+            used.c.maximum,
+            last.c.last_at,
+            last.c.last_id,
+            last.c.last_quantity,
         )
+        .outerjoin(last, and_(*of_series))
+        .outerjoin(UsageSeries, UsageSeries.id == used.c.series_id)
     )
 
 
@@ -358,8 +377,7 @@ def _past_statement(customer_id: int, metric: Metric, end_day: date) -> Select[*
 
 
 def _sum(usages: Iterable[SeriesUsage]) -> Decimal:
-    with localcontext(EXACT):
-        return sum((usage.quantity for usage in usages), ZERO)
+    return reduce(EXACT.add, (usage.quantity for usage in usages), ZERO)
 
 
 def _values(usage: SeriesUsage) -> frozenset[str]:

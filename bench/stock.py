@@ -156,7 +156,7 @@ class Stock:
             asked = {
                 "events": EventFilter(),
                 "events of a metric": EventFilter(metric_id=metric_id),
-                "events of a model": EventFilter(dimension=("model", RARE)),
+                "events of a model": EventFilter(dimensions={"model": [RARE]}),
                 "events of a customer": EventFilter(customer_id=customer_id),
             }
             return [

@@ -1,7 +1,7 @@
 """Single events as lists show them: by page, by id, and as they arrive."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -40,14 +40,14 @@ class EventOutcome(StrEnum):
 class EventFilter:
     """Which events a list shows: those that meet all that is given. The end is exclusive.
 
-    `dimension` is a name and the value it must have, as a text.
+    `dimensions` are names with the values each may have, as texts.
     """
 
     customer_id: int | None = None
     metric_id: int | None = None
     from_at: datetime | None = None
     to_at: datetime | None = None
-    dimension: tuple[str, str] | None = None
+    dimensions: Mapping[str, Collection[str]] = field(default_factory=dict)
     outcome: EventOutcome | None = None
 
 
@@ -216,8 +216,9 @@ def _conditions(wanted: EventFilter) -> list[str]:
     conditions = []
     if wanted.metric_id is not None:
         conditions.append("event.metric_id = %(metric_id)s")
-    if wanted.dimension is not None:
-        conditions.append("event.dimensions ->> %(dimension)s::text = %(value)s")
+    for place, _name in enumerate(wanted.dimensions):
+        held = f"event.dimensions ->> %(dimension_{place})s::text"
+        conditions.append(f"({held} = ANY (%(values_{place})s)) IS TRUE")
     if wanted.outcome in {EventOutcome.ACCEPTED, EventOutcome.LATE}:
         conditions.append("event.is_late = %(is_late)s")
         # One look-up for each row that is shown: a join would read them all before the first.
@@ -227,15 +228,15 @@ def _conditions(wanted: EventFilter) -> list[str]:
 
 
 def _parameters(session: Work, wanted: EventFilter) -> dict[str, Any]:
-    dimension, value = wanted.dimension or (None, None)
-    return {
+    dimensions: dict[str, Any] = {}
+    for place, (name, values) in enumerate(wanted.dimensions.items()):
+        dimensions |= {f"dimension_{place}": name, f"values_{place}": list(values)}
+    return dimensions | {
         "merchant_id": merchant_of(session),
         "customer_id": wanted.customer_id,
         "from_at": wanted.from_at,
         "to_at": wanted.to_at,
         "metric_id": wanted.metric_id,
-        "dimension": dimension,
-        "value": value,
         "is_late": wanted.outcome is EventOutcome.LATE,
     }
 

@@ -31,6 +31,9 @@ from app.web.usage_names import (
     metric_options,
 )
 
+_MOST_DIMENSIONS = 100
+"""More than a line of an invoice can be about."""
+
 HEADER = (
     "received_at",
     "occurred_at",
@@ -74,7 +77,7 @@ def chosen_filter(session: Session) -> EventFilter:
         metric_id=metric.id if metric else None,
         from_at=chosen.start_at,
         to_at=chosen.end_at,
-        dimension=_dimension(),
+        dimensions=_dimensions(),
         outcome=listing.chosen(EventOutcome, "outcome"),
     )
 
@@ -118,6 +121,7 @@ def filter_fields(metrics: Iterable[MetricName]) -> dict[str, Any]:
         "customer": request.args.get("customer", ""),
         "metric": request.args.get("metric", ""),
         "metrics": metric_options(metrics),
+        "dimensions": _named_dimensions(),
         "outcome": request.args.get("outcome", ""),
         "outcomes": [
             ("", _("Every outcome")),
@@ -145,16 +149,27 @@ def csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
         yield _cells(row)
 
 
-def _dimension() -> tuple[str, str] | None:
-    """Return the dimension that is searched for, written as `model=gpt-5`."""
-    name, separator, value = request.args.get("q", "").partition("=")
-    return (name.strip(), value.strip()) if separator else None
+def _dimensions() -> dict[str, list[str]]:
+    """Return the dimensions that are asked for, each written as `model=gpt-5`.
+
+    One may be searched for, and any number stand in the address: of one name, any value will do.
+    """
+    found: dict[str, list[str]] = {}
+    for text in (request.args.get("q", ""), *_named_dimensions()):
+        name, separator, value = text.partition("=")
+        if separator:
+            found.setdefault(name.strip(), []).append(value.strip())
+    return found
+
+
+def _named_dimensions() -> list[str]:
+    return request.args.getlist("dimension")[:_MOST_DIMENSIONS]
 
 
 def _searched_name() -> str:
     """Return what is searched for, when it is no dimension: an event key, or a customer."""
     text = request.args.get("q", "").strip()
-    return text if is_clean(text) and not _dimension() else ""
+    return text if is_clean(text) and "=" not in text else ""
 
 
 def _searched_customer(session: Session) -> int | None:

@@ -114,28 +114,26 @@ def _row(line: InvoiceLine, invoice: Invoice, *, customer: str) -> Line:
 
 
 def _events_url(line: InvoiceLine, invoice: Invoice, *, customer: str) -> str:
-    dimension = _dimension(line, invoice)
     return url_for(
         "web.usage_events",
         customer=customer,
         metric=line.metric_code,
         range=ranges.days_key(line.period_from, line.period_to - timedelta(days=1)),
-        q="=".join(dimension) if dimension else None,
+        dimension=[f"{name}={value}" for name, value in _dimensions(line, invoice)],
     )
 
 
-def _dimension(line: InvoiceLine, invoice: Invoice) -> tuple[str, str] | None:
-    """Return what tells the events of the line apart, as far as one dimension does.
+def _dimensions(line: InvoiceLine, invoice: Invoice) -> list[tuple[str, str]]:
+    """Return what tells the events of the line apart: names with a value each may have.
 
-    The explorer looks for one value of one dimension; a part of several shows a few too many.
+    A price for any value, or for what no other price takes, tells nothing apart by itself.
     """
-    for name, value in line.part.get("group", {}).items():
-        return name, value
+    group = line.part.get("group", {})
     matched = _match(line, invoice.rate_card or {}, currency=invoice.currency.value)
-    for name, values in matched.items():
-        if values != ANY and len(values) == 1:
-            return name, values[0]
-    return None
+    told = {name: values for name, values in matched.items() if values != ANY} | {
+        name: [value] for name, value in group.items()
+    }
+    return [(name, value) for name, values in told.items() for value in values]
 
 
 def _match(line: InvoiceLine, content: Mapping[str, Any], *, currency: str) -> Mapping[str, Any]:

@@ -93,7 +93,7 @@ def test_a_list_shows_what_meets_the_whole_filter(
         metric_id=metric.id,
         from_at=may(11),
         to_at=may(12),
-        dimension=("model", "gpt-5"),
+        dimensions={"model": ["gpt-5"]},
     )
 
     assert keys(list_events(session, wanted)) == [found.idempotency_key]
@@ -105,8 +105,27 @@ def test_a_dimension_is_compared_as_text(
     for value in (7, "7", True, "true"):
         shelf.add(metric, "1", at=may(11), customer=customer, dimensions={"flag": value})
 
-    assert len(list_events(session, EventFilter(dimension=("flag", "7"))).rows) == 2
-    assert len(list_events(session, EventFilter(dimension=("flag", "true"))).rows) == 2
+    assert len(list_events(session, EventFilter(dimensions={"flag": ["7"]})).rows) == 2
+    assert len(list_events(session, EventFilter(dimensions={"flag": ["true"]})).rows) == 2
+
+
+def test_every_dimension_that_is_named_has_one_of_its_values(
+    session: Session, shelf: Shelf, customer: Customer, metric: Metric
+) -> None:
+    for model, region in (("a", "cn"), ("b", "cn"), ("c", "cn"), ("a", "us")):
+        shelf.add(
+            metric,
+            "1",
+            at=may(11),
+            customer=customer,
+            dimensions={"model": model, "region": region},
+        )
+    shelf.add(metric, "1", at=may(11), customer=customer, dimensions={"model": "a"})
+
+    wanted = EventFilter(dimensions={"model": ["a", "b"], "region": ["cn"]})
+    rows = list_events(session, wanted).rows
+
+    assert sorted(row.event.dimensions["model"] for row in rows) == ["a", "b"]
 
 
 def test_a_list_tells_what_has_become_of_each_event(
@@ -201,7 +220,7 @@ def test_a_live_list_has_what_arrived_since_whenever_it_happened(
 
     assert [row.event.id for row in everything] == [second.id, first.id]
     assert [row.event.id for row in since] == [second.id]
-    assert newest_events(session, EventFilter(dimension=("model", "gpt-5"))) == []
+    assert newest_events(session, EventFilter(dimensions={"model": ["gpt-5"]})) == []
 
 
 @pytest.mark.parametrize("outcome", [None, *EventOutcome])
@@ -219,7 +238,7 @@ def test_lists_follow_an_index_and_sort_nothing(
     wanted = EventFilter(
         customer_id=customer.id if is_of_customer else None,
         metric_id=metric.id + 1,
-        dimension=("model", "gpt-5"),
+        dimensions={"model": ["gpt-5"]},
         outcome=outcome,
     )
 

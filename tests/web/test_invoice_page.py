@@ -52,16 +52,21 @@ def test_a_line_leads_to_its_events(browser: Browser, engine: Engine) -> None:
 
     page = browser.text(f"/merchant/invoices/{invoice}")
 
-    assert "metric=agent_runs&amp;range=2026-05-01..2026-05-31&amp;q=model%3Dgpt-5" in page
+    assert "metric=agent_runs&amp;range=2026-05-01..2026-05-31&amp;dimension=model%3Dgpt-5" in page
 
 
-def test_a_filter_of_one_value_leads_to_its_events(browser: Browser, engine: Engine) -> None:
+def test_a_line_of_several_dimensions_leads_to_its_events(browser: Browser, engine: Engine) -> None:
     invoice = issued(engine, browser)
-    price = {"metric": "agent_runs", "filters": [{"match": {"region": "*", "model": ["gpt-5"]}}]}
+    price = {
+        "metric": "agent_runs",
+        "filters": [{"match": {"region": "*", "model": ["gpt-5", "qwen"]}}],
+    }
     change(engine, browser, rate_card={"currencies": {"USD": [price]}})
-    change_line(engine, browser, part={"filter": 0})
+    change_line(engine, browser, part={"filter": 0, "group": {"region": "cn"}})
 
-    assert "q=model%3Dgpt-5" in browser.text(f"/merchant/invoices/{invoice}")
+    page = browser.text(f"/merchant/invoices/{invoice}")
+
+    assert "dimension=model%3Dgpt-5&amp;dimension=model%3Dqwen&amp;dimension=region%3Dcn" in page
 
 
 @pytest.mark.parametrize(

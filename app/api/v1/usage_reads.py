@@ -194,7 +194,7 @@ def list_usage_events(call: Call, query: UsageEventQuery) -> Listing[UsageEventO
         metric_id=None if metric_ids is None else min(metric_ids),
         from_at=query.from_at,
         to_at=query.to_at,
-        dimension=_dimension(query.dimension),
+        dimensions=_dimensions(query.dimension),
         outcome=query.outcome,
     )
     page = queries.list_events(call.session, wanted, **query.page)
@@ -265,14 +265,13 @@ def get_usage(call: Call, query: UsageQuery) -> Listing[UsageRow]:
     if found is None:
         return UsageRowList([])
     customer_id, metric_ids = found
-    dimension = _dimension(query.dimension)
     wanted = ReportQuery(
         first_day=query.from_day,
         end_day=query.to_day,
         granularity=query.granularity,
         metric_ids=metric_ids,
         customer_ids=None if customer_id is None else frozenset({customer_id}),
-        dimensions={} if dimension is None else {dimension[0]: frozenset({dimension[1]})},
+        dimensions=_dimensions(query.dimension),
         by_customer=_BY_CUSTOMER in query.groups,
         by_dimensions=tuple(dict.fromkeys(query.dimension_groups)),
     )
@@ -299,11 +298,11 @@ def _find_names(
     return customer_id, metric_ids
 
 
-def _dimension(text: str | None) -> tuple[str, str] | None:
+def _dimensions(text: str | None) -> dict[str, frozenset[str]]:
     if text is None:
-        return None
+        return {}
     name, _, value = text.partition(":")
-    return name, value
+    return {name: frozenset({value})}
 
 
 def _shown(call: Call, rows: Sequence[ListedEvent]) -> list[UsageEventOut]:

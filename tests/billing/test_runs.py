@@ -1,6 +1,5 @@
 """Runs may overlap, repeat and fail in parts; each contract and period has one invoice."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
@@ -19,7 +18,6 @@ from app.core.money import Currency
 from app.fx.fixture import FixtureRates
 from app.fx.rates import Midpoint
 from app.identity import clocks
-from app.ledger.queries import unbalanced
 from tests.billing.make import RATES, SilentRates, all_invoices, books, sold, use
 from tests.make import NOON, Make
 
@@ -58,29 +56,6 @@ def test_a_second_run_changes_nothing(transaction: Transaction) -> None:
     assert made(run(transaction)) == (0, 0, 0)
 
     assert everything(transaction) == before
-
-
-def test_four_schedulers_at_once_make_each_invoice_once(transaction: Transaction) -> None:
-    with transaction() as session:
-        make = Make(session)
-        for _ in range(50):
-            use(session, sold(make), "100")
-
-    with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda _: run(transaction), range(4)))
-
-    with transaction() as session:
-        invoices = all_invoices(session)
-        assert sorted(row.number or "" for row in invoices) == [
-            f"LUM-2026-{number:06d}" for number in range(1, 51)
-        ]
-        assert len({row.contract_id for row in invoices}) == 50
-        assert unbalanced(session) == []
-        # 1.00 USD at 7.16184 is 7.16 CNY, fifty times.
-        assert books(session)["receivable"] == 35_800
-    assert sum(row.drafted for row in results) == 50
-    assert sum(row.finalized for row in results) == 50
-    assert [row.last_error for row in results] == [None] * 4
 
 
 def test_missed_months_are_caught_up(transaction: Transaction) -> None:

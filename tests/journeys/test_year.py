@@ -39,7 +39,7 @@ LASTS = ["2027-12-31"] + [f"2028-{month:02}-{day}" for month, day in enumerate(L
 
 @dataclass
 class Year:
-    """The merchant's program, and what it keeps of the year, a row for each of its months."""
+    """The merchant's program, and what became of the usage that it sent."""
 
     caller: Caller
     simulator: Simulator

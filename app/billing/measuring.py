@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.billing.scopes import Scope
 from app.metering import usage as metering
-from app.metering.usage import FROM_EVENTS, SeriesUsage, Usage
+from app.metering.usage import FROM_EVENTS, NO_USAGE, SeriesUsage, Usage
 from app.pricing import parts, rating
 from app.pricing.metric_prices import MetricPrice
 from app.pricing.models import Metric
@@ -46,7 +46,8 @@ def measure(
     needed = price.needed_dimensions
     for each in _known_by(session, scope, metric, needed=needed, series=series):
         by_part[parts.part_of(price, each.dimensions, metric.dimensions)].append(each)
-    unpriced = metering.combine(metric.aggregation, by_part.pop(None, []))
+    strays = by_part.pop(None, [])
+    unpriced = metering.combine(metric.aggregation, strays) if strays else NO_USAGE
     usage = {
         part: metering.combine(metric.aggregation, by_part[part])
         for part in sorted(filter(None, by_part), key=lambda part: part.rank)

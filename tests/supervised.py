@@ -71,7 +71,7 @@ class Product:
         deadline = time.monotonic() + seconds
         while not is_so():
             assert time.monotonic() < deadline, f"not in {seconds} s:\n{self.log[-3000:]}"
-            time.sleep(0.05)
+            time.sleep(0.1)  # a look at all that runs is work that the product waits for
 
     def is_ready(self) -> bool:
         """Tell whether its own web server answers, and not one that outlived a supervisor."""

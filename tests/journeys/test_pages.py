@@ -3,7 +3,10 @@
 In Chromium, at 390 and 1440 px, light and dark, English and Chinese, empty and full.
 """
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -32,9 +35,12 @@ LISTS = (
     "/merchant/attention",
     "/merchant/invoices",
     "/merchant/invoices?currency=USD&from=2026-05-01&least=0.01&sort=amount",
+    "/merchant/credit-notes",
+    "/merchant/fapiao",
     "/merchant/customers",
     "/merchant/contracts",
     "/merchant/products",
+    "/merchant/coupons",
     "/merchant/usage",
     "/merchant/usage/costs",
     "/merchant/usage/events",
@@ -47,7 +53,16 @@ LISTS = (
     "/merchant/mailbox",
     "/merchant/settings",
     "/merchant/settings/reminders",
+    "/merchant/settings/taxes",
 )
+FORMS = (
+    "/merchant/invoices/new",
+    "/merchant/invoices/upcoming",
+    "/merchant/contracts/new",
+    "/merchant/coupons/new",
+    "/merchant/settings/branding",
+)
+ADMIN = ("/admin", "/admin/runs", "/admin/failures", "/admin/jobs", "/admin/outbox")
 DETAIL = re.compile(r'href="(/merchant/(?:[a-z-]+/)+[a-z]+_[0-9a-z]{13})"')
 
 
@@ -96,14 +111,57 @@ def regular(browser: Browser, product: Product) -> Iterator[Visitor]:
     send_runs(developer, 12_641)
     send_runs(developer, 1, key="evt_lost", customer="user_77")
     invoice = bill_may(developer)
+    _correct_and_discount(developer, customer_id=invoice["customerId"])
     eventually(lambda: "mail_" in _html(page, product, "/merchant/mailbox"))
     opened = developer.post(f"/invoices/{invoice['id']}/checkout", channel="alipay")
     details = {path: None for path in LISTS for path in _details(page, product, path)}
     checkout = opened["checkoutUrl"].removeprefix(product.url)
     prices = _pages_of_prices(developer)
     invoices = _pages_of_invoices(page, product, developer, customer_id=invoice["customerId"])
-    yield Visitor(context.cookies(), (*LISTS, *details, *prices, *invoices, checkout))
+    seen = (*LISTS, *FORMS, *details, *prices, *invoices, checkout, f"{checkout}/fapiao")
+    yield Visitor(context.cookies(), seen)
     context.close()
+
+
+@pytest.fixture(scope="module")
+def admin(browser: Browser, product: Product) -> Iterator[Visitor]:
+    """Sign in as an admin that the command made, as an operator makes the first one."""
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "create-admin", "ada@example.com"]
+    environment = os.environ | {"INSTANCE_DIR": str(product.instance)}
+    made = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{product.url}/signin")
+    page.fill("input[name=email]", "ada@example.com")
+    page.fill("input[name=password]", made.stdout.split()[1])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/admin")
+    yield Visitor(context.cookies(), ADMIN)
+    context.close()
+
+
+def _correct_and_discount(developer: Developer, *, customer_id: str) -> None:
+    """Have a coupon, a tax rate, a credit note and a request for a fapiao."""
+    developer.post("/coupons", code="WELCOME10", name="Welcome", percent="10")
+    developer.post("/tax-rates", code="vat_6", name="VAT", percent="6", isInclusive=True)
+    invoice = _written(developer, customer_id)
+    developer.post(f"/invoices/{invoice['id']}/finalize")
+    developer.post("/credit-notes", invoiceId=invoice["id"], reason="goodwill", totalMinor=100)
+    developer.post(
+        "/fapiao-requests",
+        invoiceId=invoice["id"],
+        title="上海智谱星图信息科技有限公司",
+        taxId="91350100M000100Y43",
+        email="caiwu@example.cn",
+    )
+
+
+def _written(developer: Developer, customer_id: str) -> Any:
+    """Write an invoice by hand; it is a draft."""
+    item = {"description": "Setup", "quantity": "1", "unitPrice": "200000"}
+    return developer.post("/invoices", customerId=customer_id, currency="CNY", items=[item])
 
 
 def _pages_of_prices(developer: Developer) -> tuple[str, ...]:
@@ -122,16 +180,22 @@ def _pages_of_prices(developer: Developer) -> tuple[str, ...]:
 def _pages_of_invoices(
     page: Page, product: Product, developer: Developer, *, customer_id: str
 ) -> tuple[str, ...]:
-    """Return the paths of a draft's preview, and of something done with many invoices."""
-    item = {"description": "Setup", "quantity": "1", "unitPrice": "200000"}
-    draft = developer.post("/invoices", customerId=customer_id, currency="CNY", items=[item])
+    """Return the paths of what is asked of a draft, of an open one, of many, and of a balance."""
+    draft = _written(developer, customer_id)
+    (issued, *_others) = developer.get("/invoices", status="open")["data"]
     page.goto(f"{product.url}/merchant/invoices")
     page.check("[data-tick-all]")
     page.select_option("#bulk [name=action]", "download")
     page.click("#bulk [type=submit]")
     page.wait_for_url("**/bulk/*")
     page.wait_for_selector(".callout")  # it asks by itself until it is over
-    return (f"/merchant/invoices/{draft['id']}/preview", page.url.removeprefix(product.url))
+    return (
+        f"/merchant/invoices/{draft['id']}/preview",
+        f"/merchant/invoices/{draft['id']}/edit",
+        f"/merchant/invoices/{issued['id']}/credit",
+        f"/merchant/customers/{customer_id}/balance",
+        page.url.removeprefix(product.url),
+    )
 
 
 def _html(page: Page, product: Product, path: str) -> str:
@@ -161,8 +225,15 @@ def test_the_pages_of_a_newcomer(
 def test_the_pages_of_a_regular(
     browser: Browser, product: Product, regular: Visitor, look: Look
 ) -> None:
-    assert len(regular.paths) >= len(LISTS) + 8
+    assert len(regular.paths) >= len(LISTS) + len(FORMS) + 16
     check(browser, product, regular, look)
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_pages_of_an_admin(
+    browser: Browser, product: Product, admin: Visitor, look: Look
+) -> None:
+    check(browser, product, admin, look)
 
 
 def check(browser: Browser, product: Product, visitor: Visitor, look: Look) -> None:

@@ -1,6 +1,7 @@
 """Each part of a price is a line of its own: filters, groups, and what no part takes."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -70,6 +71,18 @@ def test_each_group_is_a_line(session: Session, make: Make) -> None:
         ("Agent runs (region = cn)", {"group": {"region": "cn"}}, 2, 6),
         ("Agent runs (region = us)", {"group": {"region": "us"}}, 1, 3),
     ]
+
+
+def test_a_line_is_written_as_it_is_said(session: Session, make: Make) -> None:
+    region = '华东 "1", {a}\\b'
+    sale = sold_by(make, {"model": "standard", "unit_price": "3", "group_by": ["region"]})
+    send(session, sale, "0.000000000001", at=hour(0), region=region)
+
+    (line,) = lines_of(session, billed(session, sale))
+
+    assert line.part == {"group": {"region": region}}
+    assert line.description == f"Agent runs (region = {region})"
+    assert line.quantity == Decimal("0.000000000001")
 
 
 def test_what_no_filter_takes_is_unpriced(session: Session, make: Make) -> None:

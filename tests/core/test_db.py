@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, func, inspect, select, update
 from sqlalchemy.orm import Session
 
 from app.config import ROOT
@@ -79,3 +79,16 @@ def test_a_lock_shows_the_row_as_it_is_now(engine: Engine) -> None:
 
     assert locked is read
     assert locked.name == "after"
+
+
+def test_locked_rows_come_by_id_and_what_is_left_out_is_read_when_asked(
+    session: Session, make: Make
+) -> None:
+    ids = sorted(make.customer().id for _ in range(3))
+    session.expire_all()
+
+    found = db.get_all_locked(session, Customer, [*reversed(ids), 1], without=[Customer.name])
+
+    assert [customer.id for customer in found] == ids
+    assert "name" in inspect(found[0]).unloaded
+    assert found[0].name

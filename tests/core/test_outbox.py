@@ -48,6 +48,22 @@ def test_a_claim_is_a_lease(session: Session) -> None:
     assert late == [job]
 
 
+def test_jobs_owed_together_are_claimed_as_those_owed_alone(session: Session) -> None:
+    outbox.owe_all(session, TASK, [{"invoice": "inv_1"}, {"invoice": "inv_2"}], now=NOON)
+
+    jobs = outbox.claim(session, now=NOON)
+
+    assert outbox.owes(session)
+    assert [(job.task, job.attempts) for job in jobs] == [(TASK, 0), (TASK, 0)]
+    assert sorted(job.arguments["invoice"] for job in jobs) == ["inv_1", "inv_2"]
+
+
+def test_no_jobs_owed_ring_no_queue(session: Session) -> None:
+    outbox.owe_all(session, TASK, [], now=NOON)
+
+    assert not outbox.owes(session)
+
+
 def test_waiting_in_a_queue_is_no_attempt(session: Session) -> None:
     outbox.owe(session, TASK, now=NOON)
     session.flush()

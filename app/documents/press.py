@@ -97,9 +97,14 @@ def data_attachment(
 
 
 def _finish(document: Any, pdf: Any, *, fonts: Path) -> None:
-    """Mend what WeasyPrint leaves: it names every associated file twice, and some glyphs not."""
+    """Mend what WeasyPrint leaves: it names every associated file twice, and some glyphs not.
+
+    What the document says of itself stays unpacked: archives look for it in the plain bytes.
+    """
     files = pdf.catalog.get("AF", [])
     files[:] = dict.fromkeys(files)
+    metadata = int(pdf.catalog["Metadata"].split()[0])
+    pdf.objects[metadata].compress = False
     name_glyphs(document, pdf, fonts)
 
 

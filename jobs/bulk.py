@@ -41,7 +41,7 @@ def _act_of(row: InvoiceBulk, actor: Actor, *, now: datetime) -> Act:
         BulkAction.RESEND: partial(_resend, actor=actor, now=now),
         BulkAction.DOWNLOAD: partial(_check_print, language=row.language),
         BulkAction.FINALIZE: partial(_finalize, now=now),
-        BulkAction.GIVE_UP: partial(_give_up, now=now),
+        BulkAction.GIVE_UP: partial(_give_up, actor=actor, now=now),
     }
     return acts[row.action]
 
@@ -54,8 +54,9 @@ def _finalize(session: Session, invoice_id: int, *, now: datetime) -> None:
     invoicing.finalize(session, invoice_id, rates=runtime().rates, now=now)
 
 
-def _give_up(session: Session, invoice_id: int, *, now: datetime) -> None:
-    collection.give_up(session, collection.lock_invoice(session, invoice_id), now=now)
+def _give_up(session: Session, invoice_id: int, *, actor: Actor, now: datetime) -> None:
+    invoice = collection.lock_invoice(session, invoice_id)
+    collection.give_up(session, invoice, actor=actor, now=now)
 
 
 def _check_print(session: Session, invoice_id: int, *, language: Language) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.audit.recording import SYSTEM, Actor, Change, record
 from app.billing import balances, fapiao, queries, redemptions
 from app.billing.models import INVOICE, Invoice, InvoiceEvent, InvoiceLine, InvoiceStatus
 from app.billing.storing import LineRow
@@ -105,18 +106,20 @@ def mark_paid(session: Session, invoice: Invoice, *, now: datetime) -> None:
     _owe_documents(session, "jobs.documents.print_receipt", [invoice], now=now)
 
 
-def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> None:
+def void(
+    session: Session, invoice: Invoice, *, reason: str, actor: Actor = SYSTEM, now: datetime
+) -> None:
     """Cancel a locked invoice that is not paid: it keeps its number and can no longer be paid.
 
     What credit notes took off stays taken off; the rest of it is reversed (V1), and what the
     customer's balance had paid is given back, as are the coupons it redeemed. Emits
-    `invoice.voided` and owes the notice. Raises InvalidText and InvoiceNotOpen.
+    `invoice.voided`, owes the notice, and is audited. Raises InvalidText and InvoiceNotOpen.
     """
     reason = clean_name(reason, path="reason")
     if not INVOICE.allows(invoice.status, InvoiceEvent.VOID):
         raise InvoiceNotOpen(invoice.status)
     _recover(session, invoice, now=now)
-    invoice.status = INVOICE.after(invoice.status, InvoiceEvent.VOID)
+    before, invoice.status = invoice.status, INVOICE.after(invoice.status, InvoiceEvent.VOID)
     invoice.voided_at, invoice.void_reason = now, reason
     journal = journals.invoice_voided(
         invoice.id, invoice.customer_id, due=invoice.due, returned=invoice.balance_used
@@ -127,19 +130,36 @@ def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> N
     _emit(session, EventType.INVOICE_VOIDED, invoice, now=now)
     _owe_documents(session, "jobs.documents.print_void", [invoice], now=now)
     fapiao.follow_correction(session, invoice, reason=_TOLD_OF_VOID, now=now)
+    change = Change({"status": before.value}, {"status": invoice.status.value, "reason": reason})
+    _audit(session, invoice, "invoice.voided", change=change, actor=actor, now=now)
 
 
-def give_up(session: Session, invoice: Invoice, *, now: datetime) -> None:
+def give_up(session: Session, invoice: Invoice, *, actor: Actor = SYSTEM, now: datetime) -> None:
     """Mark a locked, open invoice uncollectible: a loss in the books, which may yet be paid.
 
-    Posts V2 and emits `invoice.marked_uncollectible`. Raises InvoiceNotOpen.
+    Posts V2, emits `invoice.marked_uncollectible`, and is audited. Raises InvoiceNotOpen.
     """
     if not INVOICE.allows(invoice.status, InvoiceEvent.GIVE_UP):
         raise InvoiceNotOpen(invoice.status)
-    invoice.status = INVOICE.after(invoice.status, InvoiceEvent.GIVE_UP)
+    before, invoice.status = invoice.status, INVOICE.after(invoice.status, InvoiceEvent.GIVE_UP)
     invoice.uncollectible_at = now
     posting.post(session, journals.invoice_uncollectible(invoice.id, invoice.due), now=now)
     _emit(session, EventType.INVOICE_MARKED_UNCOLLECTIBLE, invoice, now=now)
+    change = Change({"status": before.value}, {"status": invoice.status.value})
+    _audit(session, invoice, "invoice.given_up", change=change, actor=actor, now=now)
+
+
+def _audit(
+    session: Session,
+    invoice: Invoice,
+    action: str,
+    *,
+    change: Change,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    subject = ids.show(Prefix.INVOICE, invoice.id)
+    record(session, actor, action, subject=subject, change=change, now=now)
 
 
 def _recover(session: Session, invoice: Invoice, *, now: datetime) -> None:

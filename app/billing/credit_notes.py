@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.audit.recording import Actor
+from app.audit.recording import Actor, Change, record
 from app.billing import balances, collection, fapiao, numbers, queries
 from app.billing.amounts import PlatformFee
 from app.billing.credit_amounts import (
@@ -182,6 +182,14 @@ def issue(
     if is_open and not invoice.due:
         collection.mark_paid(session, invoice, now=now)
     fapiao.follow_correction(session, invoice, reason=note.number, now=now)
+    record(
+        session,
+        actor,
+        "credit_note.issued",
+        subject=ids.show(Prefix.INVOICE, invoice.id),
+        change=Change({}, {"number": note.number, "amount_minor": note.amount_minor}),
+        now=now,
+    )
     return note
 
 

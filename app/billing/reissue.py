@@ -78,7 +78,7 @@ def reissue(
     locked = quote(session, old.total, rates=rates, now=now)
     new = _copy(session, old, now=now)
     redemptions.move(session, old, new)
-    collection.void(session, old, reason=WHY_VOID, now=now)
+    collection.void(session, old, reason=WHY_VOID, actor=actor, now=now)
     ready = issuing.Ready(new, queries.lines_of(session, new), locked)
     issuing.issue(session, [ready], merchant=merchant, now=now)
     _emit(session, old, new, now=now)

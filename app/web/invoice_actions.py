@@ -44,7 +44,7 @@ def give_up_invoice(invoice_id: str) -> Response:
 
     def give_up(session: Session, number: int) -> Invoice:
         invoice = collection.lock_invoice(session, number)
-        collection.give_up(session, invoice, now=access.now())
+        collection.give_up(session, invoice, actor=access.actor(), now=access.now())
         return invoice
 
     return _do(invoice_id, give_up, lambda made: _("Invoice %(number)s is given up.", number=made))

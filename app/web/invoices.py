@@ -110,7 +110,7 @@ def void_invoice(invoice_id: str) -> Response:
     try:
         with transaction(g.merchant_id) as session:
             found = collection.lock_invoice(session, read(Prefix.INVOICE, invoice_id))
-            collection.void(session, found, reason=reason, now=now())
+            collection.void(session, found, reason=reason, actor=actor(), now=now())
     except Invalid:
         error = _("Say why, in one line of at most 200 characters.")
         return _show(invoice_id, status=422, reason=reason, reason_error=error)

@@ -15,7 +15,8 @@ from app.core.text import InvalidText
 from app.customers import queries as customers
 from app.webhooks.models import WebhookEvent
 from tests.billing.make import billed, books, drafted, lines_of, sold, use
-from tests.make import NOON, Make
+from tests.make import BY_ADA, NOON, Make, deeds
+from tests.payments.builders import issue
 from tests.pricing.races import race
 
 
@@ -171,3 +172,17 @@ def test_a_draft_has_no_link_yet(session: Session, make: Make) -> None:
 
     with pytest.raises(NotFound):
         collection.get_by_link(session, draft.id, draft.link_secret)
+
+
+def test_who_voids_or_gives_up_is_written_down(session: Session) -> None:
+    voided, lost = issue(session), issue(session)
+
+    collection.void(session, voided, reason="Sent twice", **BY_ADA)
+    collection.give_up(session, lost, **BY_ADA)
+
+    assert deeds(session, show(Prefix.INVOICE, voided.id)) == [
+        ("invoice.voided", {"status": "open"}, {"status": "void", "reason": "Sent twice"})
+    ]
+    assert deeds(session, show(Prefix.INVOICE, lost.id)) == [
+        ("invoice.given_up", {"status": "open"}, {"status": "uncollectible"})
+    ]

@@ -57,7 +57,7 @@ def test_an_empty_trail_says_what_will_stand_there(browser: Browser) -> None:
 
 
 def test_every_deed_of_the_product_has_words(web_app: Flask) -> None:
-    named = re.compile(r'record\([^)]*?"([a-z_]+\.[a-z_]+)"', re.DOTALL)
+    named = re.compile(r'(?:record|_audit)\([^)]*?"([a-z_]+\.[a-z_]+)"', re.DOTALL)
     sources = [path.read_text() for path in (ROOT / "app").rglob("*.py")]
     recorded = {name for source in sources for name in named.findall(source)}
 

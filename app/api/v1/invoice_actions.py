@@ -178,7 +178,7 @@ def void_invoice(call: Call, invoice_id: int, body: VoidIn) -> InvoiceOut:
     What the customer's balance had paid of it is given back.
     """
     invoice = collection.lock_invoice(call.session, invoice_id)
-    collection.void(call.session, invoice, reason=body.reason, now=call.now)
+    collection.void(call.session, invoice, reason=body.reason, actor=call.actor, now=call.now)
     return InvoiceOut.of(invoice)
 
 
@@ -192,7 +192,7 @@ def void_invoice(call: Call, invoice_id: int, body: VoidIn) -> InvoiceOut:
 def mark_invoice_uncollectible(call: Call, invoice_id: int) -> InvoiceOut:
     """Give up an open invoice: a loss in the books, which may still be paid."""
     invoice = collection.lock_invoice(call.session, invoice_id)
-    collection.give_up(call.session, invoice, now=call.now)
+    collection.give_up(call.session, invoice, actor=call.actor, now=call.now)
     return InvoiceOut.of(invoice)
 
 

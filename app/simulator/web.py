@@ -32,7 +32,8 @@ HEADERS = {
 }
 
 
-def create_app(parts: Parts) -> Flask:
+def create_app(parts: Parts | None = None) -> Flask:
+    """Make the application; its parts may come later, before the first request."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["simulator"] = parts

@@ -22,6 +22,7 @@ import httpx
 import pytest
 
 from tests.loopback import NO_TLS
+from tests.simulator.inside import Inside, running
 from tests.simulator.merchant import AlipayMerchant, WeChatMerchant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,6 +149,13 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> Iterator[Inside]:
+    """Run a simulator without a process, its book empty."""
+    with running(tmp_path) as inside:
+        yield inside
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import msgspec
+from flask import Flask
 
 from app.channels.alipay import Alipay, AlipaySettings
 from app.channels.base import Ask, Channel, Method, Notice, RefundAsk
@@ -25,7 +26,7 @@ from app.simulator.settings import Settings
 from app.simulator.web import create_app
 from tests.simulator.merchant import new_number
 
-SCALE = 100
+SCALE = 1  # what takes time waits for the clock to be moved
 NOTIFY_URL = "http://merchant.example/notify"
 
 
@@ -33,6 +34,12 @@ NOTIFY_URL = "http://merchant.example/notify"
 def identity() -> Identity:
     """Make the keys once for all tests: they are the slow part of a simulator."""
     return keys.make()
+
+
+@cache
+def doors() -> Flask:
+    """Make the doors once; each simulator puts its own parts behind them."""
+    return create_app()
 
 
 @dataclass
@@ -106,7 +113,9 @@ def running(folder: Path) -> Iterator[Inside]:
     keys.hand_over(settings, identity())
     handed_over = msgspec.json.decode((folder / "simulator.json").read_bytes())
     parts = Parts(settings, identity(), Book(settings.folder / "book.db"))
-    transport = httpx.WSGITransport(app=create_app(parts))
+    app = doors()
+    app.extensions["simulator"] = parts
+    transport = httpx.WSGITransport(app=app)
     with httpx.Client(transport=transport, base_url=settings.base_url) as http:
         wechat = Wechat(WechatSettings(**handed_over["wechat"]), client=http)
         alipay = Alipay(AlipaySettings(**handed_over["alipay"]), client=http)

@@ -28,10 +28,12 @@ def open_doors(databases: Databases, instance: Path, port: int = 8000) -> Iterat
             port=port,
         )
     )
-    yield app
-    made = vars(app.extensions["buffmoney"])
-    if "channel_client" in made:
-        made["channel_client"].close()  # a process never does, a test must
-    with app.app_context():
-        for engine in db.engines.values():
-            engine.dispose()
+    try:
+        yield app
+    finally:
+        made = vars(app.extensions["buffmoney"])
+        if "channel_client" in made:
+            made["channel_client"].close()  # a process never does, a test must
+        with app.app_context():
+            for engine in db.engines.values():
+                engine.dispose()

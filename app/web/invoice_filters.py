@@ -11,7 +11,8 @@ from flask import request
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from app.billing.invoice_lists import MOST_COUNTED, OVERDUE, InvoiceFilter, InvoiceSort
+from app.billing import invoice_lists
+from app.billing.invoice_lists import OVERDUE, InvoiceFilter, InvoiceSort
 from app.billing.models import InvoiceKind, InvoiceStatus
 from app.core.decimals import InvalidDecimal
 from app.core.errors import Invalid
@@ -81,9 +82,15 @@ def tabs(counted: Mapping[str, int]) -> list[tuple[str, str, str | None, bool]]:
     return listing.tabs("status", [("", _("All"), everything), *each])
 
 
+def has_uncounted(count: int) -> bool:
+    """Tell whether there are more than anybody counted: only the file has every one then."""
+    return count > invoice_lists.MOST_COUNTED
+
+
 def shown(count: int) -> str:
     """Write a count, of many only that they are many."""
-    return f"{count:,}" if count <= MOST_COUNTED else f"{MOST_COUNTED:,}+"
+    most = invoice_lists.MOST_COUNTED
+    return f"{most:,}+" if has_uncounted(count) else f"{count:,}"
 
 
 def fields() -> dict[str, Any]:

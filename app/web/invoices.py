@@ -261,6 +261,7 @@ def _index(
         pager=listing.pager(found.next_cursor),
         total=total,
         shown_total=invoice_filters.shown(total),
+        has_uncounted=invoice_filters.has_uncounted(total),
         tabs=invoice_filters.tabs(counted),
         is_filtered=invoice_filters.is_filtered(),
         csv_url=listing.csv_url(),

@@ -5,8 +5,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, select
 
+from app.billing import invoice_lists
 from app.billing.models import Invoice, InvoiceKind, InvoiceLine, InvoiceStatus, LineKind
 from app.core import clock
 from app.core.db import begin
@@ -16,7 +18,9 @@ from app.documents import store
 from app.documents.models import Document, DocumentKind
 from app.documents.storage import Storage
 from app.extensions import bound, runtime
+from app.web import invoices
 from tests.make import Make
+from tests.payments.builders import issue
 from tests.web.books import issued, paid
 from tests.web.conftest import PARTIAL, Browser
 
@@ -71,6 +75,23 @@ def test_the_csv_file_has_exactly_what_is_filtered(browser: Browser, engine: Eng
     assert answer.text.startswith("\ufeffnumber,kind,status,")
     assert "USD,0,12641,0,12641,90533,0,90533,0,2716,USD,12262" in answer.text
     assert invoice not in browser.get("/merchant/invoices?status=void&format=csv").text
+
+
+def test_of_many_the_page_says_that_they_are_many_and_the_file_has_each(
+    browser: Browser, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invoice_lists, "MOST_COUNTED", 2)
+    monkeypatch.setattr(invoices, "MAX_LIMIT", 2)
+    with begin(engine, browser.merchant_id) as session:
+        for _ in range(5):
+            issue(session)
+
+    page = browser.text("/merchant/invoices?status=open")
+    lines = browser.text("/merchant/invoices?status=open&format=csv").splitlines()
+
+    assert "2+ invoices" in page
+    assert "Export every one as CSV" in page
+    assert len(lines) == 1 + 5
 
 
 def test_the_page_shows_the_arithmetic(browser: Browser, engine: Engine) -> None:

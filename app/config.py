@@ -28,10 +28,6 @@ class BadSetting(ValueError):
     """A setting is missing or wrong; the process does not start. The message names it."""
 
 
-class SimulatorMissing(BadSetting):
-    """The sandbox's channels are the simulator's, and that has never run on this instance."""
-
-
 def _setting(default: Any, about: str, *, secret: bool = False) -> Any:
     return field(default=default, metadata={"about": about, "secret": secret}, repr=not secret)
 
@@ -287,12 +283,11 @@ def live_channels(settings: Settings) -> dict[str, Any]:
 def sandbox_channels(settings: Settings) -> dict[str, Any]:
     """Read the accounts of sandbox merchants: the simulator's but for those that are set.
 
-    Raises BadSetting, and SimulatorMissing where it is needed.
+    Until the simulator has started they may be missing. Raises BadSetting.
     """
     own = settings.sandbox_wechatpay.read() | settings.sandbox_alipay.read()
-    if {"wechat", "alipay"} <= own.keys():
-        return own
-    found = simulator_set(settings)
+    has_simulator = (settings.instance_dir / SIMULATOR_KEYS).exists()
+    found = simulator_set(settings) if has_simulator else {}
     if "wechat" in own:
         found.pop("wechat_login", None)  # it goes with the account
     return found | own
@@ -302,7 +297,7 @@ def simulator_set(settings: Settings) -> dict[str, Any]:
     """Read the sandbox channels' addresses and keys, written by the simulator at its start."""
     path = settings.instance_dir / SIMULATOR_KEYS
     if not path.exists():
-        raise SimulatorMissing(f"{path} is missing: the channel simulator has not started yet")
+        raise BadSetting(f"{path} is missing: the channel simulator has not started yet")
     found: dict[str, Any] = json.loads(path.read_text())
     return found
 

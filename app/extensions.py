@@ -33,10 +33,8 @@ from app.channels.base import Channel, ChannelName
 from app.channels.wechat import Wechat, WechatSettings
 from app.channels.wechat_login import WechatLogin, WechatLoginSettings
 from app.config import (
-    SIMULATOR_KEYS,
     BadSetting,
     Settings,
-    SimulatorMissing,
     live_channels,
     sandbox_channels,
     simulator_set,
@@ -118,11 +116,11 @@ def _configured(gateway: T | None, name: str, mode: Mode) -> T:
 def _check_modes(live: Mapping[str, Any], sandbox: Mapping[str, Any]) -> None:
     """Refuse keys of the sandbox for live payments, the simulator's above all."""
     try:
-        if "wechat" in live:
+        if "wechat" in live and "wechat" in sandbox:
             modes.check_wechat(
                 WechatSettings(**live["wechat"]), WechatSettings(**sandbox["wechat"])
             )
-        if "alipay" in live:
+        if "alipay" in live and "alipay" in sandbox:
             modes.check_alipay(
                 AlipaySettings(**live["alipay"]), AlipaySettings(**sandbox["alipay"])
             )
@@ -218,24 +216,23 @@ class Runtime:
         return _configured(self._gateways(mode).login, "wechat's sign-in", mode)
 
     def _gateways(self, mode: Mode) -> Gateways:
-        if mode is not Mode.SANDBOX:
-            return self.live_gateways
-        try:
-            return self.sandbox_gateways
-        except SimulatorMissing as missing:
-            raise ChannelNotConfigured(str(missing)) from missing
+        return self.sandbox_gateways if mode is Mode.SANDBOX else self.live_gateways
 
     @cached_property
     def live_gateways(self) -> Gateways:
         """What live payments go through. Raises BadSetting on keys that are wrong, or not live."""
         found = live_channels(self.settings)
-        if found and (self.settings.instance_dir / SIMULATOR_KEYS).exists():
+        if found:
             _check_modes(found, sandbox_channels(self.settings))
         return Gateways.open(found, self.channel_client)
 
     @cached_property
     def sandbox_gateways(self) -> Gateways:
-        return Gateways.open(sandbox_channels(self.settings), self.channel_client)
+        """What sandbox merchants' payments go through. Raises ChannelNotConfigured, BadSetting."""
+        found = sandbox_channels(self.settings)
+        if not {"wechat", "alipay"} <= found.keys():  # asked again until they are all there
+            raise ChannelNotConfigured("the channel simulator has not started yet")
+        return Gateways.open(found, self.channel_client)
 
     @cached_property
     def channel_client(self) -> httpx.Client:

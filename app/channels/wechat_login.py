@@ -68,8 +68,8 @@ class WechatLogin:
             raise ChannelUnavailable(f"wechat's sign-in answered {answer.status}")
         try:
             fields = json_object(answer.body)
-            error = fields.get("errcode", 0)
-            if error not in {0, _BUSY}:
+            error = fields.get("errcode")
+            if isinstance(error, int) and error not in {0, _BUSY}:
                 raise ChannelRefused(str(error), optional_text(fields, "errmsg") or "")
             openid = text(fields, "openid")
         except Untrusted as fault:

@@ -33,10 +33,14 @@ class Seen:
 
 @dataclass
 class Stub:
-    """What the channel answers next, and what it was asked. Clear `awake` to let it hang."""
+    """What the channel answers, and what it was asked. Clear `awake` to let it hang.
+
+    `replies` come first, one each; then `reply`, always.
+    """
 
     url: str
     reply: signers.Reply = field(default_factory=lambda: signers.Reply(500))
+    replies: list[signers.Reply] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     awake: threading.Event = field(default_factory=threading.Event)
 
@@ -49,17 +53,18 @@ def channel_server() -> Iterator[Stub]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             state.seen.append(Seen(self.command, self.path, headers, body))
             state.awake.wait(timeout=5)
-            self.send_response(state.reply.status)
-            for name, value in state.reply.headers.items():
+            reply = state.replies.pop(0) if state.replies else state.reply
+            self.send_response(reply.status)
+            for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.send_body(state.reply)
+            self.send_body(reply)
 
         def send_body(self, reply: signers.Reply) -> None:
-            if not reply.seconds_per_byte:
-                self.wfile.write(reply.body)
-                return
             with suppress(ConnectionError):  # the client may hang up, that is the point
+                if not reply.seconds_per_byte:
+                    self.wfile.write(reply.body)
+                    return
                 for byte in reply.body:
                     self.wfile.write(bytes([byte]))
                     time.sleep(reply.seconds_per_byte)
@@ -84,6 +89,7 @@ def channel_server() -> Iterator[Stub]:
 @pytest.fixture
 def stub(channel_server: Stub) -> Iterator[Stub]:
     channel_server.seen.clear()
+    channel_server.replies.clear()
     channel_server.awake.set()
     for breaker in BREAKERS.values():
         breaker.run(lambda: None, now=MUCH_LATER)  # one answer, and it trusts the channel again

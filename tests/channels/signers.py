@@ -13,10 +13,12 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote_plus
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.x509.oid import NameOID
 
 from app.channels.alipay import AlipaySettings
 from app.channels.wechat import WechatSettings
@@ -30,6 +32,7 @@ WECHAT_NOW = datetime(2026, 11, 20, 0, 0, 0, tzinfo=UTC)  # 1795132800, as in th
 ALIPAY_NOW = datetime(2026, 11, 20, 2, 0, 0, tzinfo=UTC)  # 10:00:00 in China
 ORDER = "INV20261120000001"
 PLATFORM_ID: str = WECHAT["platform"]["public_key_id"]
+TENPAY = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tenpay.com sign")])
 STRANGERS_KEY: str = WECHAT["merchant"]["private_key_pem"]  # a good key that is not theirs
 
 
@@ -104,6 +107,62 @@ def wechat_trade(**changes: object) -> dict[str, object]:
     return {**json.loads(WECHAT["notifications"][0]["plaintext"]), **changes}
 
 
+def wechat_refund(**changes: object) -> dict[str, object]:
+    """Return the refund of the vectors, as a callback holds it."""
+    return {**json.loads(WECHAT["notifications"][1]["plaintext"]), **changes}
+
+
+def certificate(
+    serial: int,
+    *,
+    key: str = WECHAT["platform"]["private_key_pem_simulator_only"],
+    begin: datetime = datetime(2026, 1, 1, tzinfo=UTC),
+    end: datetime = datetime(2031, 1, 1, tzinfo=UTC),
+    issuer: x509.Name = TENPAY,
+) -> str:
+    """Issue a certificate over a key that signs as a channel does."""
+    signer = serialization.load_pem_private_key(key.encode(), None)
+    assert isinstance(signer, RSAPrivateKey)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(issuer)
+        .issuer_name(issuer)
+        .public_key(signer.public_key())
+        .serial_number(serial)
+        .not_valid_before(begin)
+        .not_valid_after(end)
+        .sign(signer, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def wechat_certificates(
+    certificates: Mapping[str, str], *, api_v3_key: str = WECHAT["apiv3_key"]
+) -> dict[str, object]:
+    """List certificates by serial as `/v3/certificates` does, each encrypted."""
+    cipher = AESGCM(api_v3_key.encode())
+    sealed = {
+        serial: cipher.encrypt(b"abcdefghijkl", pem.encode(), b"certificate")
+        for serial, pem in certificates.items()
+    }
+    return {
+        "data": [
+            {
+                "serial_no": serial,
+                "effective_time": "2026-01-01T08:00:00+08:00",
+                "expire_time": "2031-01-01T08:00:00+08:00",
+                "encrypt_certificate": {
+                    "algorithm": "AEAD_AES_256_GCM",
+                    "nonce": "abcdefghijkl",
+                    "associated_data": "certificate",
+                    "ciphertext": base64.b64encode(ciphertext).decode(),
+                },
+            }
+            for serial, ciphertext in sealed.items()
+        ]
+    }
+
+
 def wechat_notice(
     fields: Mapping[str, object],
     *,
@@ -138,12 +197,15 @@ def alipay_reply(
     *,
     key: str | None = ALIPAY["alipay_private_key_simulator_only"],
     wrapper: str = "",
+    cert_sn: str = "",
 ) -> Reply:
     """Answer a call as the gateway does: slashes escaped, the inner object signed as sent."""
     inner = json.dumps(fields, ensure_ascii=False).replace("/", "\\/")
     name = wrapper or f"alipay_trade_{method}_response"
     sign = "" if key is None else f',"sign":"{rsa_signature(key, inner.encode())}"'
-    return Reply(200, f'{{"{name}":{inner}{sign}}}'.encode(), {"Content-Type": "text/html"})
+    named = f',"alipay_cert_sn":"{cert_sn}"' if cert_sn else ""
+    body = f'{{"{name}":{inner}{named}{sign}}}'.encode()
+    return Reply(200, body, {"Content-Type": "text/html"})
 
 
 def alipay_notice(

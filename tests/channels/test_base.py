@@ -8,7 +8,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from app.channels import signing, wechat_crypto
-from app.channels.base import Ask, Method, Trade, TradeState
+from app.channels.base import (
+    Ask,
+    Method,
+    Refund,
+    RefundAsk,
+    RefundState,
+    Trade,
+    TradeState,
+)
 from app.core.money import Currency, Money
 
 ASK = Ask(
@@ -61,6 +69,76 @@ def test_a_trade_is_paid_exactly_when_it_has_money(
 ) -> None:
     with pytest.raises(ValueError, match="A0000001"):
         Trade(state, "A0000001", "X", paid=paid, channel_txn_id=channel_txn_id)
+
+
+REFUND = RefundAsk(
+    out_refund_no="R0000001",
+    out_trade_no="A0000001",
+    amount=Money(1, Currency.CNY),
+    total=Money(2, Currency.CNY),
+    reason="",
+    notify_url="https://pay.example.com/api/webhooks/wechat",
+)
+
+
+def ask_by(
+    method: Method,
+    *,
+    openid: str = "oUpF8",
+    payer_ip: str = "203.0.113.7",
+    return_url: str = "https://pay.example.com/checkout/1",
+) -> Ask:
+    return replace(ASK, method=method, openid=openid, payer_ip=payer_ip, return_url=return_url)
+
+
+@pytest.mark.parametrize(
+    ("method", "missing"),
+    [
+        (Method.JSAPI, "openid"),
+        (Method.H5, "payer_ip"),
+        (Method.H5, "return_url"),
+        (Method.PAGE, "return_url"),
+        (Method.WAP, "return_url"),
+    ],
+)
+def test_what_a_method_needs_has_to_be_there(method: Method, missing: str) -> None:
+    assert ask_by(method).method is method
+
+    with pytest.raises(ValueError, match=r"openid|address|comes back"):
+        ask_by(method, **{missing: ""})
+
+
+@pytest.mark.parametrize("address", ["localhost", "203.0.113.7:80", "<script>"])
+def test_a_payers_address_is_one(address: str) -> None:
+    with pytest.raises(ValueError, match="address"):
+        ask_by(Method.H5, payer_ip=address)
+
+
+@pytest.mark.parametrize("number", ["short", "x" * 65, "R/000001", "R|000001"])
+def test_a_refund_number_no_channel_takes_is_refused(number: str) -> None:
+    assert replace(REFUND, out_refund_no="x" * 64)
+    with pytest.raises(ValueError, match="refund number"):
+        replace(REFUND, out_refund_no=number)
+
+
+@pytest.mark.parametrize(
+    ("amount", "total"),
+    [
+        (Money(3, Currency.CNY), Money(2, Currency.CNY)),
+        (Money(0, Currency.CNY), Money(2, Currency.CNY)),
+        (Money(1, Currency.USD), Money(2, Currency.CNY)),
+        (Money(1, Currency.CNY), Money(2, Currency.USD)),
+    ],
+)
+def test_no_more_is_refunded_than_was_paid(amount: Money, total: Money) -> None:
+    assert replace(REFUND, amount=REFUND.total)
+    with pytest.raises(ValueError, match=r"refunded|collects"):
+        replace(REFUND, amount=amount, total=total)
+
+
+def test_a_refund_that_succeeded_has_an_amount() -> None:
+    with pytest.raises(ValueError, match="R0000001"):
+        Refund(RefundState.SUCCEEDED, "R0000001", "A0000001", "SUCCESS")
 
 
 def pems(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> tuple[str, str]:

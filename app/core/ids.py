@@ -108,7 +108,11 @@ def base36(number: int, width: int) -> str:
 
 def random_base62(length: int) -> str:
     """Return `length` random characters of 0-9A-Za-z, from the system's secure source."""
-    return "".join(secrets.choice(_BASE62) for _ in range(length))
+    rest, digits = secrets.randbelow(len(_BASE62) ** length), []
+    for _ in range(length):
+        rest, digit = divmod(rest, len(_BASE62))
+        digits.append(_BASE62[digit])
+    return "".join(digits)
 
 
 def show(prefix: Prefix, number: int) -> str:

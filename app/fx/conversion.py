@@ -6,6 +6,7 @@ lead back to the amount it came from, so none is ever computed.
 
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache, lru_cache
 
 from app.core.money import Currency, CurrencyMismatch, Money, round_half_up
 
@@ -57,6 +58,7 @@ def divided(minor: int, rate: Decimal, *, decimals: tuple[int, int]) -> Fraction
     return minor / _checked(rate) * _shift(decimals)
 
 
+@lru_cache(maxsize=64)  # a run converts by one rate
 def _checked(rate: Decimal) -> Fraction:
     if rate <= 0:
         raise BadRate(f"{rate} is not a rate")
@@ -68,6 +70,7 @@ def _check_own_rate(currency: Currency, rate: Decimal) -> None:
         raise BadRate(f"CNY is not worth {rate} CNY")
 
 
+@cache
 def _shift(decimals: tuple[int, int]) -> Fraction:
     source, target = decimals
     return Fraction(10) ** (target - source)

@@ -142,7 +142,7 @@ def _draft(session: Session, contracts: Sequence[Contract], *, now: datetime) ->
     drafts = []
     for contract, period in due:
         invoice = _new_draft(desk, contract, period, now=now)
-        invoice.finalize_at = _grace_ends(contract, period, merchant)
+        invoice.finalize_at = _grace_ends(contract, period, merchant, now=now)
         drafts.append(_Drafted(contract, invoice))
         billing_contracts.advance_period(contract, zone=ZoneInfo(merchant.time_zone))
         contract.retry_at = None
@@ -299,13 +299,18 @@ def _new_draft(desk: Desk, contract: Contract, period: Period, *, now: datetime)
     )
 
 
-def _grace_ends(contract: Contract, period: Period, merchant: Merchant) -> datetime:
+def _grace_ends(
+    contract: Contract, period: Period, merchant: Merchant, *, now: datetime
+) -> datetime:
     """Return when a period's usage counts as complete.
 
     A contract that begins in the past could not be billed before it was there: the grace of its
-    past periods starts with it, so that their usage can still be sent.
+    past periods starts with it, so that their usage can still be sent. In a sandbox whose clock
+    was set back since, it was there all along.
     """
-    return max(period.end_at, contract.created_at) + timedelta(hours=merchant.grace_hours)
+    is_from_before = contract.created_at <= now
+    complete_at = max(period.end_at, contract.created_at) if is_from_before else period.end_at
+    return complete_at + timedelta(hours=merchant.grace_hours)
 
 
 def _set_totals(invoice: Invoice, bill: Bill) -> None:

@@ -144,6 +144,14 @@ def test_a_contract_that_begins_in_the_past_has_its_grace_from_when_it_was_made(
     assert invoice.finalize_at == datetime(2026, 6, 3, 3, tzinfo=UTC)
 
 
+def test_a_contract_made_before_the_clock_was_set_back_waits_no_longer_than_any(
+    session: Session, make: Make
+) -> None:
+    invoice = drafted(session, sold(make, created_at=NOON + timedelta(days=170)))
+
+    assert invoice.finalize_at == datetime(2026, 6, 1, 16, tzinfo=UTC)
+
+
 def test_a_period_that_is_not_over_is_not_drafted(session: Session, make: Make) -> None:
     sale = sold(make)
 

@@ -13,6 +13,8 @@ from app.channels import (
     wechat_bill,
     wechat_calls,
     wechat_crypto,
+    wechat_file,
+    wechat_funds,
     wechat_keys,
     wechat_reading,
     wire,
@@ -38,6 +40,7 @@ from app.channels.base import (
 )
 from app.channels.breaker import Breaker
 from app.channels.wechat_calls import Calls, WechatSettings, spelled
+from app.channels.wechat_funds import Movement
 from app.channels.wire import Untrusted, expect, json_object, member, text
 
 __all__ = ["Wechat", "WechatSettings"]
@@ -186,10 +189,26 @@ class Wechat:
             )
 
     def fetch_statement(self, day: date, *, now: datetime) -> Statement:
-        """Fetch the trade bill of a day, which exists from ten o'clock on the next."""
-        path = f"/v3/bill/tradebill?bill_date={day.isoformat()}&bill_type=ALL&tar_type=GZIP"
+        """Fetch the bill of a day's trades, which exists from ten o'clock on the next."""
+        raw = self._fetch_file(f"tradebill?bill_date={day}&bill_type=ALL&tar_type=GZIP", now=now)
+        if raw is None:
+            return statements.empty(self.name, day)
+        rows = wechat_bill.read_trades(raw, day=day, mchid=self._settings.mchid)
+        return statements.of(self.name, day, raw, rows=rows)
+
+    def fetch_movements(self, day: date, *, now: datetime) -> tuple[Movement, ...]:
+        """Fetch what moved our balance on a day, as payouts and corrections do, too.
+
+        Raises StatementNotReady, BadStatement, ChannelUnavailable and ChannelRefused.
+        """
+        path = f"fundflowbill?bill_date={day}&account_type=BASIC&tar_type=GZIP"
+        raw = self._fetch_file(path, now=now)
+        return () if raw is None else wechat_funds.read_movements(raw, day=day)
+
+    def _fetch_file(self, path: str, *, now: datetime) -> bytes | None:
+        """Return a bill that the channel keeps for us; None on a day of which there is none."""
         try:
-            found = json_object(self._calls.call("GET", path, now=now))
+            found = json_object(self._calls.call("GET", f"/v3/bill/{path}", now=now))
             expect(found, hash_type="SHA1")
             url, sha1 = text(found, "download_url"), text(found, "hash_value")
         except ChannelRefused as refusal:
@@ -197,12 +216,10 @@ class Wechat:
                 raise StatementNotReady(str(refusal)) from refusal
             if spelled(refusal.channel_code) != _EMPTY_DAY:
                 raise
-            return statements.empty(self.name, day)
+            return None
         except Untrusted as fault:
             raise ChannelUnavailable(f"wechat's statement: {fault}") from fault
-        raw = wechat_bill.unpack(self._calls.download(url, now=now), sha1=sha1)
-        rows = wechat_bill.read_trades(raw, day=day, mchid=self._settings.mchid)
-        return statements.of(self.name, day, raw, rows=rows)
+        return wechat_file.unpack(self._calls.download(url, now=now), sha1=sha1)
 
     def fetch_certificates(self, *, now: datetime) -> bytes:
         """Fetch the list of platform certificates and trust it, and nothing learned before.

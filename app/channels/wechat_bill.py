@@ -1,20 +1,17 @@
-"""WeChat Pay's daily trade bill: every field behind a backtick, totals at the end.
+"""WeChat Pay's daily bill of trades: payments and refunds, with what they cost.
 
 Pure, and strict: a file that is not whole, not of the day, not ours, or does not add up gives no
 row at all. Everything here raises BadStatement.
 """
 
-import gzip
-import hashlib
-import io
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from app.channels import statements, wire
-from app.channels.base import BadStatement, StatementRow
+from app.channels import statements, wechat_file
+from app.channels.base import StatementRow
 from app.channels.statements import require
+from app.channels.wechat_file import Row
 
 _COLUMNS = (
     "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,"
@@ -32,52 +29,15 @@ _SUMS = {  # the column each total adds up
 }
 _NO_REFUND = "0"  # what a payment says where a refund has its number
 
-Row = Mapping[str, str]
-
-
-def unpack(packed: bytes, *, sha1: str) -> bytes:
-    """Return the file behind gzip, whose SHA-1 has to be the one that was announced.
-
-    Whether the hash is of the file or of the gzip around it is not written anywhere: either does.
-    """
-    try:
-        with gzip.open(io.BytesIO(packed)) as file:
-            raw = file.read(wire.FILE_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as fault:
-        raise BadStatement("the file does not unpack") from fault
-    require(len(raw) <= wire.FILE_BYTES, "the file is too long")
-    hashes = {hashlib.sha1(data, usedforsecurity=False).hexdigest() for data in (raw, packed)}
-    require(sha1.lower() in hashes, "the file's hash is not the one announced")
-    return raw
-
 
 def read_trades(raw: bytes, *, day: date, mchid: str) -> tuple[StatementRow, ...]:
     """Return the payments and refunds of a bill of type ALL.
 
     A refund is listed on the day it was accepted; what became of it is not told later.
     """
-    header, *rows, totals_header, totals = _lines(raw)
-    names = statements.columns(header, _COLUMNS)
-    total_names = statements.columns(totals_header, ",".join([_COUNT, *_SUMS]))
-    listed = [_fields(line, names) for line in rows]
-    _check_totals(_fields(totals, total_names), listed)
-    return tuple(_row(fields, day=day, mchid=mchid) for fields in listed)
-
-
-def _lines(raw: bytes) -> list[str]:
-    try:
-        lines = raw.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n").split("\n")
-    except UnicodeDecodeError as fault:
-        raise BadStatement("the file is not UTF-8") from fault
-    require(len(lines) >= 3, "the file is cut off")  # noqa: PLR2004 - header, totals' header, totals
-    return lines
-
-
-def _fields(line: str, names: Sequence[str]) -> Row:
-    values = line.split(",")  # commas inside texts are replaced before the file is written
-    is_whole = len(values) == len(names) and all(value.startswith("`") for value in values)
-    require(is_whole, "a row is cut off or has other fields than the header")
-    return dict(zip(names, (value[1:].strip() for value in values), strict=True))
+    rows, totals = wechat_file.table(raw, columns=_COLUMNS, totals=",".join([_COUNT, *_SUMS]))
+    _check_totals(totals, rows)
+    return tuple(_row(row, day=day, mchid=mchid) for row in rows)
 
 
 def _check_totals(totals: Row, rows: Sequence[Row]) -> None:

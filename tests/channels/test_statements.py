@@ -56,6 +56,12 @@ def alipay_refusal(sub_code: str) -> Reply:
     return alipay_reply("", {"code": "40004", "sub_code": sub_code}, wrapper=URL_QUERY)
 
 
+def test_no_bill_of_the_vectors_is_left_out() -> None:
+    bills = {"wechat_trade_ALL", "wechat_fundflow_BASIC", "alipay_trade_detail"}
+
+    assert BILLS.keys() == bills
+
+
 def test_wechats_is_asked_for_and_fetched_like_the_vectors(wechat: Wechat, stub: Stub) -> None:
     stub.replies = [wechat_place(stub.url), Reply(200, PACKED)]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.channels import wechat_bill as bill
-from app.channels import wire
+from app.channels import wechat_file, wire
 from app.channels.base import BadStatement, StatementRow
 from app.core.money import Currency, Money
 from tests.channels.bills import (
@@ -66,8 +66,8 @@ def test_the_vector_is_read() -> None:
 def test_the_vector_unpacks_to_the_hash_that_was_announced() -> None:
     packed = base64.b64decode(VECTOR["gzip_base64"])
 
-    assert bill.unpack(packed, sha1=VECTOR["tradebill_response"]["hash_value"]) == RAW
-    assert bill.unpack(packed, sha1=VECTOR["sha1_of_gzip"].upper()) == RAW
+    assert wechat_file.unpack(packed, sha1=VECTOR["tradebill_response"]["hash_value"]) == RAW
+    assert wechat_file.unpack(packed, sha1=VECTOR["sha1_of_gzip"].upper()) == RAW
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_totals_names_are_the_channels_own() -> None:
 )
 def test_a_package_that_is_not_what_was_announced_is_refused(packed: bytes, sha1: str) -> None:
     with pytest.raises(BadStatement):
-        bill.unpack(packed, sha1=sha1)
+        wechat_file.unpack(packed, sha1=sha1)
 
 
 def test_a_package_that_grows_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,4 +221,4 @@ def test_a_package_that_grows_without_end_is_refused(monkeypatch: pytest.MonkeyP
     packed = gzip.compress(bytes(1_001))
 
     with pytest.raises(BadStatement, match="too long"):
-        bill.unpack(packed, sha1=hashlib.sha1(packed, usedforsecurity=False).hexdigest())
+        wechat_file.unpack(packed, sha1=hashlib.sha1(packed, usedforsecurity=False).hexdigest())

@@ -34,7 +34,6 @@ _PAGES: Mapping[str, tuple[str, str]] = {
 class Difference:
     """One field that changed, as texts; empty is what was not there."""
 
-    field: str
     label: str
     before: str
     after: str
@@ -94,14 +93,16 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Dif
     """Return what differs, field by field, in the order the deed told it."""
     return [
         Difference(
-            name,
             audit_words.field(name),
             audit_words.value(before.get(name)),
             audit_words.value(after.get(name)),
         )
-        for name in {**before, **after}
-        if before.get(name) != after.get(name)
+        for name in _changed(before, after)
     ]
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    return [name for name in {**before, **after} if before.get(name) != after.get(name)]
 
 
 def _href(subject: str) -> str:
@@ -119,14 +120,14 @@ def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
             return _find(session, cursor, limit=MAX_LIMIT)
 
     for entry in csv.all_rows(read_page):
-        for changed in differences(entry.before, entry.after):
+        for name in _changed(entry.before, entry.after):
             yield (
                 entry.at.isoformat(timespec="seconds"),
                 entry.actor_kind,
                 entry.actor_name,
                 entry.action,
                 entry.subject,
-                changed.field,
-                changed.before,
-                changed.after,
+                name,
+                audit_words.exact(entry.before.get(name)),
+                audit_words.exact(entry.after.get(name)),
             )

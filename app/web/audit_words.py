@@ -70,14 +70,24 @@ def field(name: str) -> str:
         "is_inclusive": _("Prices hold the tax"),
         "is_on": _("On"),
         "is_tax_exempt": _("Pays no tax"),
+        "is_for_new_customers": _("New customers only"),
         "item": _("Item"),
         "legal_address": _("Legal address"),
         "legal_name": _("Legal name"),
         "logo_sha256": _("Logo"),
+        "max_per_customer": _("Most for each customer"),
+        "max_redemptions": _("Most contracts"),
+        "metric_codes": _("Metrics"),
+        "minimum_minor": _("Minimum in minor units"),
+        "months": _("Months"),
         "name": _("Name"),
         "number": _("Number"),
         "percent": _("Percent"),
+        "prices": _("Prices"),
+        "product_codes": _("Products"),
         "reason": _("Reason"),
+        "redeem_by": _("Redeem by"),
+        "sha256": "SHA-256",
         "status": _("Status"),
         "steps": _("Steps"),
         "tax_code": _("Tax classification code"),
@@ -89,9 +99,27 @@ def field(name: str) -> str:
 
 
 def value(stored: Any) -> str:
-    """Write what a field held as text; what was not there is empty."""
-    if stored is None or stored in ("", [], {}):
-        return ""
+    """Say what a field held, of many things only which; what was not there is empty."""
     if isinstance(stored, bool):
         return str(_("yes") if stored else _("no"))
-    return stored if isinstance(stored, str) else json.dumps(stored, ensure_ascii=False)
+    if isinstance(stored, dict | list):
+        return ", ".join(map(str, stored))
+    words = {
+        "active": _("Active"),
+        "archived": _("Archived"),
+        "draft": _("Draft"),
+        "forever": _("Forever"),
+        "once": _("Once"),
+        "open": _("Open"),
+        "repeating": _("Repeating"),
+        "uncollectible": _("Uncollectible"),
+        "void": _("Void"),
+    }
+    return "" if stored is None else str(words.get(stored, stored))
+
+
+def exact(stored: Any) -> str:
+    """Write all that a field held, for programs; what was not there is empty."""
+    if stored is None or isinstance(stored, str):
+        return stored or ""
+    return json.dumps(stored, ensure_ascii=False)

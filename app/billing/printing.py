@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.billing import queries, redemptions
+from app.billing import queries, redemptions, reissue
 from app.billing.models import Invoice, InvoiceKind, InvoiceLine, LineKind
 from app.core.decimals import EXACT
 from app.core.errors import Conflict
@@ -86,12 +86,17 @@ def print_model(
         brand=brand(session),
         is_sandbox=clocks.get_merchant(session).is_sandbox,
     )
-    return page if form is PrintForm.INVOICE else _with_what_came(page, invoice, payment)
+    if form is PrintForm.INVOICE:
+        return page
+    successor = reissue.find_successor(session, invoice)
+    return replace(
+        _with_what_came(page, invoice),
+        replaced_by=str(successor.number) if successor else "",
+        payment=payment,
+    )
 
 
-def _with_what_came(
-    page: InvoicePrint, invoice: Invoice, payment: PrintPayment | None
-) -> InvoicePrint:
+def _with_what_came(page: InvoicePrint, invoice: Invoice) -> InvoicePrint:
     """Add what happened to the invoice since it was issued."""
     credited = invoice.collection - invoice.balance_used - invoice.due
     return replace(
@@ -100,7 +105,6 @@ def _with_what_came(
         voided_at=invoice.voided_at,
         void_reason=invoice.void_reason or "",
         credited=credited or None,
-        payment=payment,
     )
 
 

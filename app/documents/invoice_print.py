@@ -169,7 +169,8 @@ class InvoicePrint:
     `reference` is the invoice's public id: it also makes the bytes of the PDF its own.
     `subtotal` is after coupons and without tax; `total`, with tax, is the subtotal where there is
     none. `collection` is the total in CNY, of which the customer's balance paid `balance_used`,
-    and credit notes took off `credited` before it was paid or void.
+    and credit notes took off `credited` before it was paid or void. `replaced_by` is the number
+    of the invoice issued anew when this one was voided for that.
     `rate` is missing when prices are in CNY, `payment` when no channel was needed.
     """
 
@@ -187,6 +188,7 @@ class InvoicePrint:
     paid_at: datetime | None = None
     voided_at: datetime | None = None
     void_reason: str = ""
+    replaced_by: str = ""
     replaces: str = ""
     note: str = ""
     period_from: date | None = None

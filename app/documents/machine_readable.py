@@ -125,6 +125,7 @@ class InvoiceData(_Data):
     paid_at: datetime | None = None
     voided_at: datetime | None = None
     void_reason: str = ""
+    replaced_by: str = ""
     is_sandbox: bool = False
 
 
@@ -194,6 +195,7 @@ def invoice_json(invoice: InvoicePrint) -> bytes:
             paid_at=_utc_or_none(invoice.paid_at),
             voided_at=_utc_or_none(invoice.voided_at),
             void_reason=invoice.void_reason,
+            replaced_by=invoice.replaced_by,
             is_sandbox=invoice.is_sandbox,
         )
     )

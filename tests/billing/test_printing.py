@@ -154,6 +154,8 @@ def test_an_invoice_issued_anew_names_the_one_it_replaces(session: Session, make
 
     assert printed(session, new.id).replaces == "LUM-2026-000001"
     assert printed(session, old.id).replaces == ""
+    assert printed(session, old.id, form=PrintForm.VOID).replaced_by == new.number
+    assert printed(session, old.id).replaced_by == ""  # the invoice stays as it was issued
 
 
 def test_an_invoice_without_lines_can_be_set(session: Session, make: Make) -> None:

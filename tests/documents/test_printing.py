@@ -247,6 +247,9 @@ def test_a_void_invoice_is_told_by_a_document_of_its_own() -> None:
 
     for fact in ("账单作废通知", "已作废", "作废 2026-06-03", "作废原因 价格表选错", "作废金额"):
         assert fact in page
+    replaced = text(replace(void, replaced_by="MER-2026-000009"))
+    assert "由新账单替代： MER-2026-000009" in replaced
+    assert "价格表选错" not in replaced
     assert "应付" not in page
 
 

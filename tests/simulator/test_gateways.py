@@ -1,17 +1,27 @@
 """The product's own gateways speak to the simulator as they speak to the channels, over HTTP."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
 from app.channels import wire
 from app.channels.alipay import Alipay, AlipaySettings
-from app.channels.base import Ask, BadNotice, Channel, Method, NoticeKind, TradeState
+from app.channels.base import (
+    Ask,
+    BadNotice,
+    Channel,
+    ChannelUnavailable,
+    Method,
+    NoticeKind,
+    RefundAsk,
+    RefundState,
+    TradeState,
+)
 from app.channels.wechat import Wechat, WechatSettings
 from app.core.money import Currency, Money
-from app.simulator.clock import now
+from app.simulator.clock import CHINA, now
 from tests.simulator.conftest import Received, Simulator, Sink
 from tests.simulator.merchant import new_number
 
@@ -115,3 +125,49 @@ def test_a_scanned_order_can_be_closed(
     channel.close(ask.out_trade_no, now=now())
 
     assert channel.query(ask.out_trade_no, now=now()).state is TradeState.CLOSED
+
+
+@pytest.mark.parametrize("name", ["wechat", "alipay"])
+@pytest.mark.parametrize("kind", ["no_answer", "broken_answer"])
+def test_a_line_that_breaks_leaves_an_order_that_is_there(
+    simulator: Simulator, sink: Sink, channels: Channels, *, name: str, kind: str
+) -> None:
+    channel, ask = channels[name], ask_for(sink, "/broken", name)
+    simulator.control("faults", kind=kind, outTradeNo=ask.out_trade_no, count=1)
+
+    with pytest.raises(ChannelUnavailable):
+        channel.open(ask, now=now())
+    simulator.control("pay", outTradeNo=ask.out_trade_no)
+
+    assert channel.query(ask.out_trade_no, now=now()).state is TradeState.PAID
+
+
+@pytest.mark.parametrize("name", ["wechat", "alipay"])
+def test_what_was_paid_goes_back_and_stands_in_the_statement(
+    simulator: Simulator, sink: Sink, channels: Channels, *, name: str
+) -> None:
+    channel, ask = channels[name], ask_for(sink, f"/refunded/{name}", name)
+    channel.open(ask, now=now())
+    paid = simulator.control("pay", outTradeNo=ask.out_trade_no).json()
+    day = datetime.fromisoformat(paid["paidAt"]).astimezone(CHINA).date()
+    refund = RefundAsk(
+        out_refund_no=new_number(),
+        out_trade_no=ask.out_trade_no,
+        amount=Money(9_900, Currency.CNY),
+        total=ask.amount,
+        reason="as agreed",
+        notify_url=sink.url(f"/refunded/{name}"),
+    )
+
+    channel.refund(refund, now=now())
+    if name == "wechat":
+        heard = sink.wait(f"/refunded/{name}", 2)[-1]
+        notice = channel.read_notice(lower(heard), heard.body, now=now())
+        assert notice.refund == channel.query_refund(refund, now=now())
+    simulator.control("clock", advanceSeconds=2 * 86_400)
+    rows = channel.fetch_statement(day, now=now()).rows
+    simulator.control("clock", reset=True)
+
+    assert channel.query_refund(refund, now=now()).state is RefundState.SUCCEEDED
+    mine = [row for row in rows if row.out_trade_no == ask.out_trade_no]
+    assert [row.kind for row in mine] == ["payment", "refund"]

@@ -11,11 +11,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+import httpx
 import pytest
 
+from app.simulator.clock import CHINA
 from tests.simulator.conftest import ROOT, Simulator, Sink
 from tests.simulator.merchant import new_number
 
@@ -64,6 +68,12 @@ def witness(name: str, script: str, keys: dict[str, Any]) -> Step:
         return json.loads(done.stdout)
 
     return step
+
+
+def paid_on(answer: httpx.Response) -> str:
+    """Return the Chinese day of a payment."""
+    paid_at = datetime.fromisoformat(answer.json()["paidAt"])
+    return paid_at.astimezone(CHINA).date().isoformat()
 
 
 def test_wechatpayv3_orders_queries_closes_and_hears(simulator: Simulator, sink: Sink) -> None:
@@ -130,3 +140,94 @@ def test_python_alipay_sdk_with_another_key_is_refused(simulator: Simulator) -> 
     step = witness("alipay", "witness_alipay.py", stranger)
 
     assert "isv.invalid-signature" in json.dumps(step("query", out_trade_no="whatever"))
+
+
+def test_wechatpayv3_opens_what_is_paid_without_a_code(simulator: Simulator) -> None:
+    step = witness("wechatpayv3", "witness_wechat.py", simulator.keys["wechat"])
+    mobile, inside = new_number(), new_number()
+    scene = {"payer_client_ip": "203.0.113.7", "h5_info": {"type": "Wap"}}
+    ask = {"notify_url": "http://127.0.0.1:9/never"}
+    payer = {"openid": "oSimulatedPayer0000000000000"}
+
+    h5, answer = step("order", out_trade_no=mobile, pay_type="H5", scene_info=scene, **ask)
+    jsapi, prepaid = step("order", out_trade_no=inside, pay_type="JSAPI", payer=payer, **ask)
+    signed = step("invocation", prepay_id=json.loads(prepaid)["prepay_id"])
+    opened = simulator.get(f"/wechat/jsapi?{urlencode(signed)}")
+
+    assert (h5, jsapi) == (200, 200)
+    assert simulator.control("pay", qr=json.loads(answer)["h5_url"]).is_success
+    assert opened.headers["Location"].startswith("/pay?qr=wx")
+
+
+def test_wechatpayv3_refunds_and_reads_the_statement(simulator: Simulator, sink: Sink) -> None:
+    step = witness("wechatpayv3", "witness_wechat.py", simulator.keys["wechat"])
+    out_trade_no, out_refund_no = new_number(), new_number()
+    path = f"/{out_refund_no}"
+    numbers = {"out_trade_no": out_trade_no, "out_refund_no": out_refund_no}
+    simulator.wechat.order(out_trade_no)
+    day = paid_on(simulator.control("pay", outTradeNo=out_trade_no))
+
+    accepted, _ = step("refund", notify_url=sink.url(path), **numbers)
+    [notice] = sink.wait(path)
+    heard = step("hear", headers=dict(notice.headers), body=notice.body.decode())
+    found, refund = step("query_refund", **numbers)
+    simulator.control("clock", advanceSeconds=2 * 86_400)
+    read, statement = step("statement", day=day)
+    simulator.control("clock", reset=True)
+
+    assert (accepted, found, read) == (200, 200, 200)
+    assert heard["event_type"] == "REFUND.SUCCESS"
+    assert heard["resource"]["out_refund_no"] == out_refund_no
+    assert json.loads(refund)["status"] == "SUCCESS"
+    assert f"`{out_refund_no},`99.00" in statement
+
+
+def test_wechatpayv3_verifies_by_a_platform_certificate(simulator: Simulator, sink: Sink) -> None:
+    step = witness("wechatpayv3", "witness_wechat.py", simulator.keys["wechat"])
+    out_trade_no = new_number()
+    path = f"/{out_trade_no}"
+    simulator.control("keys", signsWith="certificate")
+    simulator.wechat.order(out_trade_no, notify_url=sink.url(path))
+    simulator.control("pay", outTradeNo=out_trade_no)
+    [notice] = sink.wait(path)
+
+    heard = step("hear_with_certificates", headers=dict(notice.headers), body=notice.body.decode())
+
+    simulator.control("keys", signsWith="public_key")
+    assert len(notice.headers["Wechatpay-Serial"]) == 40
+    assert heard["resource"]["out_trade_no"] == out_trade_no
+
+
+def test_python_alipay_sdk_opens_pages_refunds_and_asks_for_the_statement(
+    simulator: Simulator,
+) -> None:
+    step = witness("alipay", "witness_alipay.py", simulator.keys["alipay"])
+    desktop, mobile, request = new_number(), new_number(), new_number()
+    ways = {desktop: "page", mobile: "wap"}
+
+    for number, way in ways.items():
+        back = "http://merchant.example/back"
+        url = step("page_url", out_trade_no=number, way=way, return_url=back)
+        assert simulator.get(url.removeprefix(simulator.url)).status_code == 302
+        day = paid_on(simulator.control("pay", outTradeNo=number))
+    done = step("refund", out_trade_no=desktop, out_request_no=request)
+    found = step("query_refund", out_trade_no=desktop, out_request_no=request)
+    simulator.control("clock", advanceSeconds=2 * 86_400)
+    statement = step("statement", day=day)
+    simulator.control("clock", reset=True)
+
+    assert (done["fund_change"], done["refund_fee"]) == ("Y", "49.00")
+    assert (found["refund_status"], found["refund_amount"]) == ("REFUND_SUCCESS", "49.00")
+    assert statement["bill_download_url"].startswith(simulator.url)
+
+
+def test_python_alipay_sdk_works_by_certificates(simulator: Simulator) -> None:
+    step = witness("alipay", "witness_alipay.py", simulator.keys["alipay"])
+    out_trade_no = new_number()
+    simulator.alipay.order(out_trade_no)
+    simulator.control("pay", outTradeNo=out_trade_no)
+
+    certificates = simulator.keys["alipay_certificates"]
+    queried = step("query", out_trade_no=out_trade_no, certificates=certificates)
+
+    assert queried["trade_status"] == "TRADE_SUCCESS"

@@ -3,6 +3,7 @@
 The SDK is as published. It knows one address only, so that one attribute is set after the fact.
 """
 
+import gzip
 import json
 import sys
 from typing import Any
@@ -11,6 +12,8 @@ from wechatpayv3 import (  # type: ignore[import-not-found]  # lives in an envir
     WeChatPay,
     WeChatPayType,
 )
+
+Ask = dict[str, Any]
 
 
 def merchant(keys: dict[str, Any]) -> Any:
@@ -28,23 +31,74 @@ def merchant(keys: dict[str, Any]) -> Any:
     return pay
 
 
-def step(ask: dict[str, Any]) -> Any:
-    pay, out_trade_no = merchant(ask["keys"]), ask["out_trade_no"]
-    if ask["step"] == "order":
-        amount = {"total": 29_900, "currency": "CNY"}
-        return pay.pay(
-            description="Pro 月度订阅",
-            out_trade_no=out_trade_no,
-            amount=amount,
-            notify_url=ask["notify_url"],
-        )
-    if ask["step"] == "query":
-        return pay.query(out_trade_no=out_trade_no)
-    if ask["step"] == "close":
-        status, body = pay.close(out_trade_no=out_trade_no)
-        return status, str(body)
+def order(pay: Any, ask: Ask) -> Any:
+    return pay.pay(
+        description="Pro 月度订阅",
+        out_trade_no=ask["out_trade_no"],
+        amount={"total": 29_900, "currency": "CNY"},
+        notify_url=ask["notify_url"],
+        pay_type=WeChatPayType[ask.get("pay_type", "NATIVE")],
+        payer=ask.get("payer"),
+        scene_info=ask.get("scene_info"),
+    )
+
+
+def invocation(pay: Any, ask: Ask) -> Any:
+    """Sign what a page inside WeChat hands to WeixinJSBridge."""
+    package = f"prepay_id={ask['prepay_id']}"
+    said = {"appId": ask["keys"]["appid"], "timeStamp": "1795132800", "nonceStr": "abc"}
+    sign = pay.sign([*said.values(), package])
+    return {**said, "package": package, "signType": "RSA", "paySign": sign}
+
+
+def close(pay: Any, ask: Ask) -> Any:
+    status, body = pay.close(out_trade_no=ask["out_trade_no"])
+    return status, str(body)
+
+
+def refund(pay: Any, ask: Ask) -> Any:
+    return pay.refund(
+        out_refund_no=ask["out_refund_no"],
+        out_trade_no=ask["out_trade_no"],
+        amount={"refund": 9_900, "total": 29_900, "currency": "CNY"},
+        notify_url=ask["notify_url"],
+    )
+
+
+def statement(pay: Any, ask: Ask) -> Any:
+    """Fetch the day's file, whose address the SDK shortens by its own."""
+    status, told = pay.trade_bill(bill_date=ask["day"])
+    if status != 200:
+        return status, told
+    status, content = pay.download_bill(json.loads(told)["download_url"])
+    return status, gzip.decompress(content).decode()
+
+
+def hear_with_certificates(pay: Any, ask: Ask) -> Any:
+    """Hear as a merchant without the public key: fetch the certificates, and verify by them."""
+    core = pay._core  # noqa: SLF001 — its constructor would fetch them from the real address
+    core._public_key = core._public_key_id = None  # noqa: SLF001 — the same
+    core._update_certificates()  # noqa: SLF001 — the same
+    return hear(pay, ask)
+
+
+def hear(pay: Any, ask: Ask) -> Any:
     return pay.callback(headers=ask["headers"], body=ask["body"])
 
 
+STEPS = {
+    "order": order,
+    "invocation": invocation,
+    "query": lambda pay, ask: pay.query(out_trade_no=ask["out_trade_no"]),
+    "close": close,
+    "refund": refund,
+    "query_refund": lambda pay, ask: pay.query_refund(ask["out_refund_no"]),
+    "statement": statement,
+    "hear": hear,
+    "hear_with_certificates": hear_with_certificates,
+}
+
+
 if __name__ == "__main__":
-    json.dump(step(json.load(sys.stdin)), sys.stdout)
+    asked = json.load(sys.stdin)
+    json.dump(STEPS[asked["step"]](merchant(asked["keys"]), asked), sys.stdout)

@@ -182,15 +182,14 @@ def issue(
     if is_open and not invoice.due:
         collection.mark_paid(session, invoice, now=now)
     fapiao.follow_correction(session, invoice, reason=note.number, now=now)
-    record(
-        session,
-        actor,
-        "credit_note.issued",
-        subject=ids.show(Prefix.INVOICE, invoice.id),
-        change=Change({}, {"number": note.number, "amount_minor": note.amount_minor}),
-        now=now,
-    )
+    _audit(session, note, actor=actor, now=now)
     return note
+
+
+def _audit(session: Session, note: CreditNote, *, actor: Actor, now: datetime) -> None:
+    subject = ids.show(Prefix.INVOICE, note.invoice_id)
+    change = Change({}, {"number": note.number, "amount_minor": note.amount_minor})
+    record(session, actor, "credit_note.issued", subject=subject, change=change, now=now)
 
 
 def get_credit_note(session: Session, credit_note_id: int) -> CreditNote:

@@ -24,6 +24,7 @@ def say_code(code: str, own_words: str) -> str:
         own_words = _rules().get(code, own_words)
     said = (
         _sentences()
+        | _sentences_of_invoices()
         | _sentences_of_usage()
         | _sentences_of_corrections()
         | _sentences_of_coupons()
@@ -73,8 +74,6 @@ def _rules() -> dict[str, str]:
 
 def _sentences() -> dict[str, str]:
     return {
-        "invalid_fapiao_item": _("Write a name, or *class*name."),
-        "invalid_tax_code": _("Copy the 19 digits from the tax authority’s list."),
         "color_too_light": _("This colour is hard to read on white. Choose a darker one."),
         "invalid_logo": _("Choose a PNG or JPEG picture of at most 512 kB."),
         "clock_is_real": _("Only a sandbox has a clock of its own."),
@@ -93,16 +92,6 @@ def _sentences() -> dict[str, str]:
         "external_id_taken": _("There is a customer with this external id already."),
         "invalid_code": _("Use 1 to 64 of a–z, 0–9 and _, beginning with a letter."),
         "invalid_email": _("This is not an e-mail address."),
-        "document_not_ready": _("The PDF is not printed yet."),
-        "invoice_not_draft": _("It is no draft any more."),
-        "invoice_not_mailable": _("A draft or a void invoice is not mailed."),
-        "mailed_just_now": _("It was mailed within the last minute."),
-        "no_invoices_chosen": _("Select at least one invoice."),
-        "too_many_invoices": _("Select at most 500 invoices."),
-        "invoice_not_open": _(
-            "Only an unpaid invoice can be voided or given up. "
-            "Correct a paid one with a credit note."
-        ),
         "internal_error": _("Something went wrong on our side. We have been told."),
         "line_too_large": _("A line comes to more than we bill. Look at its price."),
         "no_draft": _("There is no draft any more: it was published or discarded."),
@@ -143,6 +132,23 @@ def _sentences_of_reminders() -> dict[str, str]:
         ),
         "invoice_outdated": _("Its locked rates are too old to be paid at. Issue it anew."),
         "reminded_today": _("A reminder of this invoice went out today already."),
+    }
+
+
+def _sentences_of_invoices() -> dict[str, str]:
+    return {
+        "document_not_ready": _("The PDF is not printed yet."),
+        "invalid_fapiao_item": _("Write a name, or *class*name."),
+        "invalid_tax_code": _("Copy the 19 digits from the tax authority’s list."),
+        "invoice_not_draft": _("It is no draft any more."),
+        "invoice_not_mailable": _("A draft or a void invoice is not mailed."),
+        "invoice_not_open": _(
+            "Only an unpaid invoice can be voided or given up. "
+            "Correct a paid one with a credit note."
+        ),
+        "mailed_just_now": _("It was mailed within the last minute."),
+        "no_invoices_chosen": _("Select at least one invoice."),
+        "too_many_invoices": _("Select at most 500 invoices."),
     }
 
 

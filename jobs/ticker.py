@@ -21,6 +21,7 @@ BEATS = {
     "jobs.mail.send": 5,
     "jobs.payments.heal": 5,
     "jobs.refunds.heal": 15,
+    "jobs.channels.refresh_certificates": 60,
     "jobs.usage.refresh_days": 5,
     "jobs.billing.run_due": 15,
     "jobs.reminders.remind": 15,

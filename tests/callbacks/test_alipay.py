@@ -1,6 +1,7 @@
 """Alipay's call pays an order once it is proved; `success` is said after the commit only."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
@@ -9,11 +10,15 @@ from werkzeug.test import TestResponse
 from app.billing.models import InvoiceStatus
 from app.billing.queries import get_invoice
 from app.core.db import Transaction
-from app.payments import queries
+from app.identity import clocks
+from app.payments import queries, refund_queries
 from app.payments.models import CaseReason, PaymentStatus
+from app.payments.refund_models import RefundStatus
 from app.payments.trade_numbers import new_trade_no
 from tests.callbacks.conftest import Due
 from tests.channels import signers
+from tests.make import cny
+from tests.payments.backing import ask_back
 from tests.payments.builders import books
 
 PATH = "/api/webhooks/alipay"
@@ -120,3 +125,22 @@ def test_an_unknown_order_is_a_failure(client: FlaskClient, due: Due) -> None:
     answer = send(client, notice(due, {"out_trade_no": new_trade_no(12345)}))
 
     assert (answer.status_code, answer.data) == (404, b"failure")
+
+
+def test_a_notice_about_a_refund_has_the_channel_asked_at_once(
+    client: FlaskClient, transaction: Transaction, due: Due
+) -> None:
+    send(client, notice(due))
+    with transaction() as session:
+        invoice, now = get_invoice(session, due.invoice_id), clocks.now(session)
+        refund = ask_back(session, invoice, cny(30_000), now=now)
+        refund.next_query_at = now + timedelta(hours=1)
+
+    told = {"gmt_refund": "2026-11-20 10:05:00.000", "refund_fee": "300.00", "notify_id": "again"}
+    assert send(client, notice(due, told)).data == b"success"
+
+    with transaction() as session:
+        found = refund_queries.get_refund(session, refund.id)
+        assert found.next_query_at is not None
+        assert found.next_query_at < now + timedelta(minutes=1)
+        assert found.status is RefundStatus.SUBMITTED

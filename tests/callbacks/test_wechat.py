@@ -20,13 +20,17 @@ from app.channels.base import ChannelName
 from app.core import clock
 from app.core.db import Transaction, begin
 from app.identity import clocks
-from app.payments import queries
+from app.payments import queries, refund_queries
+from app.payments.capture import record_capture
 from app.payments.models import CaseReason, ChannelCallback, PaymentStatus
+from app.payments.refund_models import Refund, RefundStatus
 from app.payments.trade_numbers import new_trade_no
 from tests.callbacks.conftest import Due, keys
 from tests.channels import signers
 from tests.conftest import Databases
-from tests.payments.builders import books
+from tests.make import cny
+from tests.payments.backing import ask_back
+from tests.payments.builders import books, paid
 from tests.payments.doors import open_doors
 
 PATH = "/api/webhooks/wechat"
@@ -212,15 +216,69 @@ def test_another_merchants_echo_is_refused(
     assert status(transaction, due) is InvoiceStatus.OPEN
 
 
-def test_a_refund_notice_is_acknowledged_and_pays_nothing(
+def asked_back(transaction: Transaction, due: Due) -> Refund:
+    """Pay the order of `due` and ask for 300 yuan back."""
+    with transaction() as session:
+        now, order = clocks.now(session), queries.get_order(session, due.wechat.id)
+        record_capture(session, paid(order, txn=TXN), channel=ChannelName.WECHAT, now=now)
+        return ask_back(session, get_invoice(session, due.invoice_id), cny(30_000), now=now)
+
+
+def refund_of(due: Due, refund: Refund, state: str = "SUCCESS", **changes: Any) -> bytes:
+    """Sign what WeChat Pay tells of a refund."""
+    fields = {
+        "out_trade_no": due.wechat.out_trade_no,
+        "transaction_id": TXN,
+        "out_refund_no": refund.out_refund_no,
+        "refund_status": state,
+        "amount": {
+            "total": 90_533,
+            "refund": 30_000,
+            "payer_total": 90_533,
+            "payer_refund": 30_000,
+        },
+    }
+    plain = signers.wechat_refund(**(fields | changes))
+    return signers.wechat_notice(plain, event_type=f"REFUND.{state}")
+
+
+def test_a_refund_notice_books_the_refund_once_however_often_it_comes(
     client: FlaskClient, transaction: Transaction, due: Due
 ) -> None:
-    fields = {**trade(due), "refund_status": "SUCCESS"}
+    refund = asked_back(transaction, due)
 
-    answer = send(client, signers.wechat_notice(fields, event_type="REFUND.SUCCESS"))
+    answers = [send(client, refund_of(due, refund)).status_code for _ in range(3)]
 
-    assert answer.status_code == 204
-    assert status(transaction, due) is InvoiceStatus.OPEN
+    assert answers == [204] * 3
+    assert status(transaction, due) is InvoiceStatus.PARTIALLY_REFUNDED
+    with transaction() as session:
+        assert refund_queries.get_refund(session, refund.id).status is RefundStatus.SUCCEEDED
+        assert books(session)["channel_clearing/wechat CNY"] == 60_533
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [("CLOSED", RefundStatus.FAILED), ("ABNORMAL", RefundStatus.ABNORMAL)],
+)
+def test_a_refund_that_did_not_arrive_is_told_as_such(
+    client: FlaskClient, transaction: Transaction, due: Due, *, state: str, status: RefundStatus
+) -> None:
+    refund = asked_back(transaction, due)
+
+    assert send(client, refund_of(due, refund, state)).status_code == 204
+    with transaction() as session:
+        assert refund_queries.get_refund(session, refund.id).status is status
+
+
+def test_a_refund_that_nobody_asked_for_is_asked_to_call_again(
+    client: FlaskClient, transaction: Transaction, due: Due
+) -> None:
+    refund = asked_back(transaction, due)
+
+    answer = send(client, refund_of(due, refund, out_refund_no=new_trade_no(7)))
+
+    assert answer.status_code == 404
+    assert status(transaction, due) is InvoiceStatus.PAID
 
 
 @pytest.mark.parametrize("method", ["get", "put", "delete", "patch"])

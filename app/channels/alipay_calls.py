@@ -1,6 +1,7 @@
 """A call to Alipay's gateway: signed, sent, and its answer verified over the text as it came."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +22,7 @@ _DONE = "10000"
 _BUSINESS_REFUSED = "40004"
 # The gateway itself says no, before it knows for whom to sign: these answers come unsigned.
 _GATEWAY_REFUSED = frozenset({"20001", "40001", "40002", "40006"})
-_HOSTS = (".alipay.com", ".alipaydev.com")
+_HOST = re.compile(r"(?:[a-z0-9-]+\.)+alipay(?:dev)?\.com")
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,8 @@ class Calls:
         """Return where to fetch a file: at Alipay over https, whatever its answer says."""
         try:
             found, ours = urlsplit(url), urlsplit(self._settings.gateway_url)
-            if ours.netloc.endswith(_HOSTS):
-                if found.scheme in {"http", "https"} and found.netloc.endswith(_HOSTS):
+            if _HOST.fullmatch(ours.netloc):
+                if found.scheme in {"http", "https"} and _HOST.fullmatch(found.netloc):
                     return found._replace(scheme="https").geturl()
             elif (found.scheme, found.netloc) == (ours.scheme, ours.netloc):
                 return url

@@ -59,10 +59,25 @@ def print_model(
     and NotIssued for a draft.
     """
     invoice = queries.get_invoice(session, invoice_id)
+    page = _as_issued(session, invoice, language, form=form)
+    if form is PrintForm.INVOICE:
+        return page
+    successor = reissue.find_successor(session, invoice)
+    return replace(
+        _with_what_came(page, invoice),
+        replaced_by=str(successor.number) if successor else "",
+        payment=payment,
+    )
+
+
+def _as_issued(
+    session: Session, invoice: Invoice, language: Language, *, form: PrintForm
+) -> InvoicePrint:
+    """Copy what was issued, whatever came since. Raises NotIssued."""
     if invoice.number is None or invoice.finalized_at is None:
         raise NotIssued("a draft is not printed")
     lines = queries.lines_of(session, invoice)
-    page = InvoicePrint(
+    return InvoicePrint(
         reference=show(Prefix.INVOICE, invoice.id),
         number=invoice.number,
         form=form,
@@ -85,14 +100,6 @@ def print_model(
         rate=rate_of(invoice),
         brand=brand(session),
         is_sandbox=clocks.get_merchant(session).is_sandbox,
-    )
-    if form is PrintForm.INVOICE:
-        return page
-    successor = reissue.find_successor(session, invoice)
-    return replace(
-        _with_what_came(page, invoice),
-        replaced_by=str(successor.number) if successor else "",
-        payment=payment,
     )
 
 

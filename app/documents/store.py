@@ -47,29 +47,35 @@ def store_document(
     key = f"{ids.show_merchant(merchant_id)}/{now:%Y}/{ids.show(DOCUMENT, document_id)}.pdf"
     storage.put_once(key, content)
 
-    row = {
-        "merchant_id": merchant_id,
-        "id": document_id,
-        "kind": kind,
-        "subject_id": subject_id,
-        "language": language,
-        "sha256": sha256(content).hexdigest(),
-        "size_bytes": len(content),
-        "storage_key": key,
-        "created_at": now,
-    }
+    made = Document(
+        merchant_id=merchant_id,
+        id=document_id,
+        kind=kind,
+        subject_id=subject_id,
+        language=language,
+        sha256=sha256(content).hexdigest(),
+        size_bytes=len(content),
+        storage_key=key,
+        created_at=now,
+    )
     with transaction() as session:
-        session.execute(insert(Document).values(row).on_conflict_do_nothing(index_elements=SUBJECT))
-        kept = session.scalars(
-            select(Document).where(
-                Document.kind == kind,
-                Document.subject_id == subject_id,
-                Document.language == language,
-            )
-        ).one()
+        kept = _keep(session, made)
     if kept.id != document_id:
         storage.delete(key)
     return kept
+
+
+def _keep(session: Session, made: Document) -> Document:
+    """Insert the row and return it, or the one of the same subject that was there first."""
+    row = {column.key: getattr(made, column.key) for column in Document.__table__.columns}
+    session.execute(insert(Document).values(row).on_conflict_do_nothing(index_elements=SUBJECT))
+    return session.scalars(
+        select(Document).where(
+            Document.kind == made.kind,
+            Document.subject_id == made.subject_id,
+            Document.language == made.language,
+        )
+    ).one()
 
 
 def find_document(

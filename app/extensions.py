@@ -202,6 +202,12 @@ class Runtime:
             return self.wechat(mode)
         return _configured(self._gateways(mode).alipay, name, mode)
 
+    def channels(self, mode: Mode) -> dict[ChannelName, Channel]:
+        """Return the gateways of all channels where the mode has an account."""
+        found = self._gateways(mode)
+        accounts = {ChannelName.WECHAT: found.wechat, ChannelName.ALIPAY: found.alipay}
+        return {name: self.channel(name, mode) for name, account in accounts.items() if account}
+
     def wechat(self, mode: Mode) -> Wechat:
         """Return WeChat Pay's gateway, which knows the certificates a job fetched.
 

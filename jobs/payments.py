@@ -1,10 +1,8 @@
 """Ask the channels about payments they did not tell us of."""
 
-from app.channels.base import Channel, ChannelName
 from app.core import clock
 from app.extensions import bound, reading, runtime, transaction
 from app.identity import clocks
-from app.identity.models import Mode
 from app.payments import healing, queries
 from jobs import sweep
 
@@ -19,8 +17,4 @@ def heal() -> None:
 def _heal_merchant(merchant_id: int) -> None:
     with transaction(merchant_id) as session:
         mode = clocks.get_merchant(session).mode
-    healing.heal(bound(merchant_id), _channels(mode), now=clock.now())
-
-
-def _channels(mode: Mode) -> dict[ChannelName, Channel]:
-    return {name: runtime().channel(name, mode) for name in ChannelName}
+    healing.heal(bound(merchant_id), runtime().channels(mode), now=clock.now())

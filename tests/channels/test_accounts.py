@@ -125,6 +125,8 @@ def simulator(operator: Operator) -> Operator:
 def test_nothing_set_is_nothing_configured(simulator: Operator) -> None:
     runtime = simulator.start()
 
+    assert runtime.channels(Mode.SANDBOX).keys() == set(ChannelName)
+    assert runtime.channels(Mode.LIVE) == {}
     for name in ChannelName:
         assert runtime.channel(name, Mode.SANDBOX).name is name
         with pytest.raises(ChannelNotConfigured):
@@ -158,7 +160,7 @@ def test_one_channel_alone_may_be_live(operator: Operator) -> None:
 
     runtime = operator.start()
 
-    assert runtime.channel(ChannelName.ALIPAY, Mode.LIVE)
+    assert runtime.channels(Mode.LIVE).keys() == {ChannelName.ALIPAY}
     with pytest.raises(ChannelNotConfigured):
         runtime.channel(ChannelName.WECHAT, Mode.LIVE)
 

@@ -18,7 +18,7 @@ from app.simulator.parts import Parts
 from app.simulator.settings import Settings
 from app.simulator.web import create_app
 
-THREADS = 16  # a call that is told to be slow keeps one
+THREADS = min(8, 2 * (os.cpu_count() or 1) + 1)  # more than four: a slow call keeps one
 
 
 def main() -> None:

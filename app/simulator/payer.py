@@ -42,6 +42,14 @@ class Way:
         return {name: value for name, value in said.items() if value}
 
 
+@blueprint.after_request
+def stay_opened(response: Response) -> Response:
+    """Let the page that waits stay our opener, on every step: it is of another origin."""
+    if Way.read().bridge:
+        response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
+    return response
+
+
 @blueprint.get("/pay")
 def show() -> Response:
     """Scan the code `qr`. Without one the page asks for it, as a camera would."""
@@ -122,9 +130,6 @@ def _draw(order: Order, outcome: str, way: Way) -> Response:
     if back and is_over:
         # A header and no script, so that it needs neither; the page has the same as a link.
         answer.headers["Refresh"] = f"{RETURNS_AFTER}; url={back}"
-    if way.bridge:
-        # The page that waits is another origin's, and its window has to stay ours to talk to.
-        answer.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
     return answer
 
 

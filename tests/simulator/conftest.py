@@ -116,11 +116,15 @@ class Received:
 
 @dataclass
 class Sink:
-    """Listens where notices go. `answers[path]` is used up first, then 200 `success`."""
+    """Listens where notices go. `answers[path]` is used up first, then 200 `success`.
+
+    `pages[path]` is what a browser is shown there.
+    """
 
     port: int = 0
     received: list[Received] = field(default_factory=list)
     answers: dict[str, list[tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(list))
+    pages: dict[str, str] = field(default_factory=dict)
     _changed: Condition = field(default_factory=Condition)
 
     def url(self, path: str) -> str:
@@ -173,6 +177,13 @@ def sink() -> Iterator[Sink]:
     listening = Sink()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            page = listening.pages.get(self.path)
+            self.send_response(200 if page else 404)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write((page or "").encode())
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             status, answer = listening.take(Received(self.path, self.headers, body))

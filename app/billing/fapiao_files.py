@@ -54,7 +54,8 @@ def _is_ofd(content: bytes) -> bool:
 
 
 def _is_xml(content: bytes) -> bool:
-    """Tell whether it is well-formed XML that declares nothing: no DOCTYPE, so no entities."""
+    """Tell whether it is well-formed XML and says so, with no DOCTYPE, so no entities."""
+    versions: list[str] = []
     try:
         if _CHINESE.match(content):  # the parser knows no multi-byte encoding but Unicode's
             parser = expat.ParserCreate("utf-8")
@@ -62,10 +63,11 @@ def _is_xml(content: bytes) -> bool:
         else:
             parser = expat.ParserCreate()
         parser.StartDoctypeDeclHandler = _refuse_declaration
+        parser.XmlDeclHandler = lambda version, *_: versions.append(version)
         parser.Parse(content, True)  # noqa: FBT003  # the parser takes it by position only
     except (expat.ExpatError, _DeclaresEntities, LookupError, ValueError):
         return False
-    return True
+    return bool(versions)
 
 
 def _refuse_declaration(*_: object) -> None:

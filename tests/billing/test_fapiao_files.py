@@ -67,6 +67,11 @@ def test_a_package_is_never_unpacked() -> None:
     assert fapiao_files.format_of(bomb.getvalue()) is FapiaoFormat.OFD
 
 
+def test_xml_that_does_not_say_so_is_refused() -> None:
+    with pytest.raises(InvalidFapiaoFile):
+        fapiao_files.format_of(b"<EInvoice/>")
+
+
 @given(st.binary(max_size=200), st.sampled_from([b"", b"PK\x03\x04", b"<?xml ", b"%PDF-"]))
 def test_bytes_at_random_are_refused(content: bytes, head: bytes) -> None:
     with pytest.raises(InvalidFapiaoFile):

@@ -5,6 +5,7 @@ would be in no list any more. It does not fork: a fork per job costs ten times t
 a job must survive is the death of its process, which the outbox handles.
 """
 
+import gc
 import sys
 import time
 
@@ -25,6 +26,8 @@ def main(queue: str = "default") -> None:
     app = create_app(login="worker")
     with app.app_context():
         _await_queue()
+        gc.collect()
+        gc.freeze()  # what start-up made stays: no later collection has to look at it again
         make_worker(queue).work(logging_level="WARNING")
 
 

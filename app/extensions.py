@@ -97,14 +97,13 @@ class Gateways:
     def open(cls, found: Mapping[str, Any], client: httpx.Client) -> "Gateways":
         """Load the keys of a set of accounts. Raises BadSetting."""
         wechat, login, alipay = (found.get(part) for part in ("wechat", "wechat_login", "alipay"))
-        try:
+        with _named("WeChat Pay"):
+            pay = Wechat(WechatSettings(**wechat), client=client) if wechat else None
+            who = WechatLogin(WechatLoginSettings(**login), client=client) if login else None
+        with _named("Alipay"):
             return cls(
-                Wechat(WechatSettings(**wechat), client=client) if wechat else None,
-                WechatLogin(WechatLoginSettings(**login), client=client) if login else None,
-                Alipay(AlipaySettings(**alipay), client=client) if alipay else None,
+                pay, who, Alipay(AlipaySettings(**alipay), client=client) if alipay else None
             )
-        except ValueError as wrong:
-            raise BadSetting(f"a key of the channels is wrong: {wrong}") from wrong
 
 
 def _configured(gateway: T | None, name: str, mode: Mode) -> T:
@@ -115,17 +114,24 @@ def _configured(gateway: T | None, name: str, mode: Mode) -> T:
 
 def _check_modes(live: Mapping[str, Any], sandbox: Mapping[str, Any]) -> None:
     """Refuse keys of the sandbox for live payments, the simulator's above all."""
-    try:
-        if "wechat" in live and "wechat" in sandbox:
-            modes.check_wechat(
-                WechatSettings(**live["wechat"]), WechatSettings(**sandbox["wechat"])
-            )
-        if "alipay" in live and "alipay" in sandbox:
+    if "wechat" in live and "wechat" in sandbox:
+        with _named("WeChat Pay, live"):
+            ours, theirs = WechatSettings(**live["wechat"]), WechatSettings(**sandbox["wechat"])
+            modes.check_wechat(ours, theirs)
+    if "alipay" in live and "alipay" in sandbox:
+        with _named("Alipay, live"):
             modes.check_alipay(
                 AlipaySettings(**live["alipay"]), AlipaySettings(**sandbox["alipay"])
             )
+
+
+@contextmanager
+def _named(account: str) -> Iterator[None]:
+    """Say whose key it is that is wrong. Raises BadSetting."""
+    try:
+        yield
     except ValueError as wrong:
-        raise BadSetting(f"the channels of live payments: {wrong}") from wrong
+        raise BadSetting(f"{account}: {wrong}") from wrong
 
 
 class CertificateCache:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -17,9 +17,12 @@ _SHORTEST_KEY_BITS = 2048
 
 def load_private_key(pem: str) -> RSAPrivateKey:
     """Read an unencrypted RSA key, PKCS#8 or PKCS#1. Raises ValueError."""
-    key = serialization.load_pem_private_key(pem.encode(), password=None)
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as fault:  # TypeError: it is encrypted
+        raise ValueError("our private key is not one in PEM, without a password") from fault
     if not isinstance(key, RSAPrivateKey) or key.key_size < _SHORTEST_KEY_BITS:
-        raise ValueError("not an RSA private key of at least 2048 bits")
+        raise ValueError("our private key is not an RSA private key of at least 2048 bits")
     return key
 
 
@@ -39,17 +42,18 @@ class VerifyingKey:
 
 def load_verifying_key(pem: str) -> VerifyingKey:
     """Read an RSA public key, or a certificate with one. Raises ValueError."""
-    raw = pem.encode()
-    if b"BEGIN CERTIFICATE" not in raw:
-        return VerifyingKey(_public(serialization.load_pem_public_key(raw)))
-    certificate = x509.load_pem_x509_certificate(raw)
-    return VerifyingKey(_public(certificate.public_key()), certificate)
-
-
-def _public(key: object) -> RSAPublicKey:
+    raw, certificate = pem.encode(), None
+    try:
+        if b"BEGIN CERTIFICATE" in raw:
+            certificate = x509.load_pem_x509_certificate(raw)
+            key: object = certificate.public_key()
+        else:
+            key = serialization.load_pem_public_key(raw)
+    except (ValueError, UnsupportedAlgorithm) as fault:
+        raise ValueError("the channel's key is neither a public key nor a certificate") from fault
     if not isinstance(key, RSAPublicKey) or key.key_size < _SHORTEST_KEY_BITS:
-        raise ValueError("not an RSA public key of at least 2048 bits")
-    return key
+        raise ValueError("the channel's key is not an RSA public key of at least 2048 bits")
+    return VerifyingKey(key, certificate)
 
 
 def sign(key: RSAPrivateKey, message: bytes) -> str:

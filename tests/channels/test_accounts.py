@@ -286,9 +286,18 @@ def test_live_payments_refuse_the_sandboxes_own_account(operator: Operator) -> N
         (lambda o: o.set_wechat(WECHATPAY_PUBLIC_KEY_FILE=""), "WECHATPAY_PUBLIC_KEY_FILE"),
         (lambda o: o.set_alipay(ALIPAY_APP_CERTIFICATE_FILE="x"), "ALIPAY_ROOT_CERTIFICATES_FILE"),
         (lambda o: o.set_wechat(WECHATPAY_PRIVATE_KEY_FILE="/nowhere.pem"), "/nowhere.pem"),
-        (lambda o: o.set_wechat(WECHATPAY_API_V3_KEY_FILE=o.file("v3", "short")), "APIv3 key"),
-        (lambda o: o.set_alipay(ALIPAY_PUBLIC_KEY_FILE=o.file("p", "no key")), "key"),
-        (lambda o: o.set_alipay(ALIPAY_PRIVATE_KEY_FILE=o.file("p", OWN[1])), "key"),
+        (
+            lambda o: o.set_wechat(WECHATPAY_API_V3_KEY_FILE=o.file("v3", "short")),
+            "WeChat Pay: an APIv3 key",
+        ),
+        (
+            lambda o: o.set_alipay(ALIPAY_PUBLIC_KEY_FILE=o.file("p", "no key")),
+            "Alipay: the channel",
+        ),
+        (
+            lambda o: o.set_alipay(ALIPAY_PRIVATE_KEY_FILE=o.file("p", OWN[1])),
+            "Alipay: our private",
+        ),
     ],
 )
 def test_half_an_account_and_a_bad_key_end_the_start(

@@ -48,6 +48,7 @@ GUIDES = {
     "merchants": Guide(ROOT / "docs/merchants.md", _("For merchants"), "building-2"),
     "fapiao": Guide(ROOT / "docs/fapiao.md", _("Fapiao requests"), "stamp"),
     "webhooks": Guide(ROOT / "docs/webhooks.md", _("Webhooks"), "webhook"),
+    "sandbox": Guide(ROOT / "docs/sandbox.md", _("Sandbox test values"), "flask-conical"),
     "sdk-python": Guide(ROOT / "docs/sdk-python.md", "Python SDK", "code"),
     "errors": Guide(ROOT / "docs/errors.md", _("Errors"), "circle-alert"),
     "changelog": Guide(ROOT / "CHANGELOG.md", _("Changelog"), "history"),

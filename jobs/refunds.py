@@ -40,8 +40,11 @@ def heal() -> None:
     sweep.for_each(merchants, _heal_merchant)
 
 
-def mail(*, merchant_id: int, refund: str) -> None:
-    """Queue the mail that tells a buyer of the money that went back to him."""
+def mail(*, merchant_id: int, refund: str, again: str = "") -> None:
+    """Queue the mail that tells a buyer of the money that went back to him.
+
+    One mail for each refund, and one more for each time somebody asked for it `again`.
+    """
     with transaction(merchant_id) as session:
         row = refund_queries.get_refund(session, read(Prefix.REFUND, refund))
         invoice = invoices.get_invoice(session, row.invoice_id)
@@ -67,7 +70,7 @@ def mail(*, merchant_id: int, refund: str) -> None:
             session,
             rendering.render(words, language, mail_brand(session)),
             kind=words.kind,
-            reference=refund,
+            reference=f"{refund} {again}".rstrip(),
             recipient=Party(customer.email, shown_name(customer.name)),
             now=clock.now(),
         )

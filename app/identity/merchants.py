@@ -1,9 +1,12 @@
 """The settings of a merchant: what it may change itself, and until when."""
 
+from datetime import datetime
 from zoneinfo import available_timezones
 
 from sqlalchemy.orm import Session
 
+from app.audit.recording import Actor, Change, record
+from app.core import ids
 from app.core.errors import Conflict, Invalid
 from app.core.money import SETTLEMENT_CURRENCIES, Currency
 from app.identity import clocks
@@ -11,6 +14,8 @@ from app.identity.models import Merchant
 
 MAX_LATE_WINDOW_DAYS = 3660
 MAX_GRACE_HOURS = 240
+MAX_REFUND_WINDOW_DAYS = 365
+"""As long as channels pay refunds back."""
 
 
 class InvalidSetting(Invalid):
@@ -70,6 +75,26 @@ def change_time_zone(session: Session, time_zone: str, *, is_metered: bool) -> M
     if is_metered:
         raise TimeZoneFixed("usage was counted by days of this time zone", path="time_zone")
     merchant.time_zone = time_zone
+    return merchant
+
+
+def set_refund_window(session: Session, days: int, *, actor: Actor, now: datetime) -> Merchant:
+    """Let payments be refunded for so many days from when they were paid; 0 is never.
+
+    It holds for payments made before, too. Locks the merchant. Raises InvalidSetting.
+    """
+    merchant = clocks.lock_merchant(session)
+    before = merchant.refund_window_days
+    merchant.refund_window_days = _within(days, MAX_REFUND_WINDOW_DAYS, path="window_days")
+    if days != before:
+        record(
+            session,
+            actor,
+            "refund_settings.changed",
+            subject=ids.show_merchant(merchant.merchant_id),
+            change=Change({"window_days": before}, {"window_days": days}),
+            now=now,
+        )
     return merchant
 
 

@@ -62,6 +62,7 @@ def list_transactions(
     *,
     kind: str | None = None,
     invoice_id: int | None = None,
+    reference: str | None = None,
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> Page[TransactionView]:
@@ -71,6 +72,8 @@ def list_transactions(
         statement = statement.where(LedgerTransaction.kind == kind)
     if invoice_id is not None:
         statement = statement.where(LedgerTransaction.invoice_id == invoice_id)
+    if reference is not None:
+        statement = statement.where(LedgerTransaction.reference == reference)
     page = newest_first(session, statement, LedgerTransaction.id, cursor=cursor, limit=limit)
     return Page(_with_entries(session, page.rows), page.next_cursor)
 

@@ -10,6 +10,8 @@ def deeds() -> dict[str, str]:
     """Return every deed that is written down, by the name of its entry."""
     return {
         "branding.changed": _("Branding changed"),
+        "case.kept": _("Money that paid nothing kept"),
+        "case.sent_back": _("Money that paid nothing sent back"),
         "contract.coupon_attached": _("Coupon attached"),
         "contract.coupon_detached": _("Coupon taken off"),
         "contract.version_cancelled": _("Price change called off"),
@@ -40,6 +42,8 @@ def deeds() -> dict[str, str]:
         "refund.approve": _("Refund approved"),
         "refund.reject": _("Refund rejected"),
         "refund.request": _("Refund requested"),
+        "refund.resent": _("Refund mailed again"),
+        "refund_settings.changed": _("Refund window changed"),
         "reminder_settings.changed": _("Reminders changed"),
         "tax_rate.archived": _("Tax rate archived"),
         "tax_rate.created": _("Tax rate created"),
@@ -94,6 +98,7 @@ def field(name: str) -> str:
         "tax_id": _("Tax number"),
         "tax_rate": _("Tax rate"),
         "version": _("Version"),
+        "window_days": _("Refund window in days"),
     }
     return str(words.get(name, name))
 

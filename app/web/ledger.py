@@ -30,6 +30,15 @@ CODES = {
     Kind.BALANCE_USED: "N2",
     Kind.BALANCE_ADJUSTED: "N3",
     Kind.PAYMENT_UNALLOCATED: "U1",
+    Kind.PAYMENT_RETURNED: "U2",
+    Kind.REFUND_SUBMITTED: "F1",
+    Kind.REFUND_SUCCEEDED: "F2",
+    Kind.REFUND_FAILED: "F1",
+    Kind.REFUND_RECOVERED: "F1",
+    Kind.DISPUTE_OPENED: "D1",
+    Kind.DISPUTE_LOST: "D2",
+    Kind.DISPUTE_WON: "D3",
+    Kind.DISPUTE_FEE: "D4",
 }
 """The templates of `docs/ledger.md` by what they record."""
 
@@ -131,6 +140,15 @@ def kind_titles() -> dict[str, str]:
         Kind.BALANCE_USED.value: _("Customer balance used"),
         Kind.BALANCE_ADJUSTED.value: _("Customer balance adjusted"),
         Kind.PAYMENT_UNALLOCATED.value: _("Payment put aside"),
+        Kind.PAYMENT_RETURNED.value: _("Payment sent back"),
+        Kind.REFUND_SUBMITTED.value: _("Refund set aside"),
+        Kind.REFUND_SUCCEEDED.value: _("Refund paid by the channel"),
+        Kind.REFUND_FAILED.value: _("Refund failed: what was set aside is back"),
+        Kind.REFUND_RECOVERED.value: _("Refund paid after all: set aside again"),
+        Kind.DISPUTE_OPENED.value: _("Dispute opened"),
+        Kind.DISPUTE_LOST.value: _("Dispute lost"),
+        Kind.DISPUTE_WON.value: _("Dispute won"),
+        Kind.DISPUTE_FEE.value: _("Charge of a dispute"),
     }
 
 

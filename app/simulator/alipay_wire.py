@@ -19,6 +19,7 @@ from app.simulator.signing import sign
 
 YUAN = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?")
 STALE = timedelta(minutes=10)
+WITH_BARE_SLASHES = {"alipay.data.dataservice.bill.downloadurl.query"}
 BUYER_ID, BUYER_LOGON_ID = "2088102122524333", "159****5620"
 TRADE_STATUS = {
     State.OPEN: "WAIT_BUYER_PAY",
@@ -43,10 +44,13 @@ def answer(
 ) -> bytes:
     """Return the answer to `method`, signed when there is an identity to sign with.
 
-    What is signed is the object's own bytes, in which slashes are escaped as the real gateway
-    escapes them. A merchant in certificate mode is told which certificate the signature goes by.
+    What is signed is the object's own bytes, in which slashes are escaped in some answers and
+    not in others, as the real gateway does. A merchant in certificate mode is told which
+    certificate the signature goes by.
     """
-    inner = msgspec.json.encode(content).replace(b"/", rb"\/")
+    inner = msgspec.json.encode(content)
+    if method not in WITH_BARE_SLASHES:
+        inner = inner.replace(b"/", rb"\/")
     key = f"{method.replace('.', '_')}_response".encode()
     if identity is None:
         return b'{"%b":%b}' % (key, inner)

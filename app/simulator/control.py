@@ -14,7 +14,8 @@
     GET    /control/keys           what WeChat Pay signs with
     POST   /control/keys    {"signsWith", "rotate"}   changes that
 
-A plan is `amountMinor`, `notify` ("ok", "drop", "bad_signature", …), `times`, `delaySeconds`.
+A plan is `amountMinor`, `notify` ("ok", "drop", "bad_signature", …), `times`, `delaySeconds`,
+and `late`: the payment comes although the order is closed or expired.
 """
 
 import sqlite3

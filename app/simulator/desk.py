@@ -1,5 +1,6 @@
 """The operator's pages: switches, the book of orders, and what merchants were told and answered."""
 
+import sqlite3
 from datetime import datetime, timedelta
 
 import msgspec
@@ -9,7 +10,7 @@ from werkzeug.wrappers import Response as Redirect
 from app.simulator import book_view, clock, faults, notices, orders, paying, refunds, signers
 from app.simulator.clock import CHINA
 from app.simulator.faults import Fault, Kind, Operation, Stage
-from app.simulator.orders import Channel, Order, Plan
+from app.simulator.orders import Channel, Order
 from app.simulator.pages import page
 from app.simulator.parts import parts
 from app.simulator.same_origin import require_same_origin
@@ -111,7 +112,7 @@ def list_orders() -> Response:
 def show_order(channel: str, out_trade_no: str) -> Response:
     now = parts().now()
     with parts().book.reading() as db:
-        order = _find(channel, out_trade_no)
+        order = _known(db, channel, out_trade_no)
         made, told = refunds.of_order(db, order), notices.of_order(db, order)
     return page(
         "order.html",
@@ -127,17 +128,19 @@ def show_order(channel: str, out_trade_no: str) -> Response:
 @blueprint.post("/orders/<channel>/<out_trade_no>/<button>")
 def press(channel: str, out_trade_no: str, button: str) -> Redirect:
     """Pay the order at once, or send its notices again."""
-    order, identity = _find(channel, out_trade_no), parts().identity
+    now = parts().now()
     if button == "pay":
         try:
             with parts().book.transaction() as db:
-                paying.pay(db, order, identity, plan=Plan(), now=parts().now())
+                order = _known(db, channel, out_trade_no)
+                paying.pay(db, order, parts().identity, plan=orders.armed(order), now=now)
         except orders.NotPayable:
             pass  # paid, closed or expired meanwhile: the page we go to says which
     elif button == "resend":
         twist = request.form.get("twist", "")
+        twist = twist if twist in SENT_AS else ""
         with parts().book.transaction() as db:
-            twist = twist if twist in SENT_AS else ""
+            order = _known(db, channel, out_trade_no)
             notices.resend(db, order, times=1, twist=twist, now=clock.now())
     else:
         abort(404)
@@ -152,9 +155,8 @@ SENT_AS = {
 }
 
 
-def _find(channel: str, out_trade_no: str) -> Order:
-    with parts().book.reading() as db:
-        found = orders.find(db, Channel(channel), out_trade_no) if channel in set(Channel) else None
+def _known(db: sqlite3.Connection, channel: str, out_trade_no: str) -> Order:
+    found = orders.find(db, Channel(channel), out_trade_no) if channel in set(Channel) else None
     return found or abort(404)
 
 

@@ -108,6 +108,10 @@ class Order:
         left_alone = self.closes_at is not None and now >= self.closes_at
         return State.CLOSED if self.state is State.OPEN and left_alone else self.state
 
+    def takes(self, plan: "Plan", now: datetime) -> bool:
+        """Say whether a payment that goes by `plan` comes through."""
+        return self.is_payable(now) or (plan.late and self.state is not State.PAID)
+
     def is_payable(self, now: datetime) -> bool:
         in_time = now < min(self.qr_dies_at, self.payable_until)
         return in_time and self.state_at(now) is State.OPEN
@@ -117,7 +121,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How the payment of an order goes wrong; by default, not at all.
 
     `amount_minor` is paid instead of the amount asked for. `times` copies of the notice are
-    sent, the first after `delay_seconds`; with `drop` none is, until somebody asks for it.
+    sent, the first after `delay_seconds`; with `drop` none is, until somebody asks for it. A
+    payment that is `late` was on its way: it comes although the order is closed or expired.
     """
 
     amount_minor: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_MINOR)] | None = None
@@ -126,6 +131,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ] = "ok"
     times: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
     delay_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 0
+    late: bool = False
 
 
 def fingerprint(request: object) -> str:
@@ -202,7 +208,7 @@ def scan(db: sqlite3.Connection, order: Order, *, now: datetime) -> Order:
 
 def pay(db: sqlite3.Connection, order: Order, plan: Plan, *, now: datetime) -> Order:
     """Take the payer's money, once. Raises NotPayable when the order is not open for it."""
-    if not order.is_payable(now):
+    if not order.takes(plan, now):
         raise NotPayable
     scanned = scan(db, order, now=now)
     return _update(

@@ -137,7 +137,7 @@ def _back(order: Order, way: Way) -> str:
     """Return where the payer goes on: at Alipay with what it says by him, once he paid."""
     if order.product not in RETURNS_AS:
         return way.back
-    if not order.return_url or order.state is not State.PAID:
+    if not _is_web_address(order.return_url) or order.state is not State.PAID:
         return ""
     method = RETURNS_AS[order.product]
     return alipay_wire.return_url(order, method, parts().identity.alipay, now=clock.now())

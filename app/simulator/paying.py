@@ -19,7 +19,7 @@ def pay(
 
     An order whose payment was to fail stays open. Raises NotPayable.
     """
-    if not order.is_payable(now):
+    if not order.takes(plan, now):
         raise orders.NotPayable
     fault = triggers.bite(
         db,

@@ -31,11 +31,11 @@ PATIENCE_SECONDS = 10
 
 @dataclass
 class Simulator:
-    """`scale` divides the ladder's gaps: 100 makes WeChat's first 15 seconds 150 milliseconds."""
+    """`scale` divides the ladder's gaps: 1000 makes WeChat's first 15 seconds 15 milliseconds."""
 
     instance_dir: Path
     port: int
-    scale: int = 100
+    scale: int = 1000
     process: subprocess.Popen[bytes] | None = None
 
     @property

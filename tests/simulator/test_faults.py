@@ -191,6 +191,20 @@ def test_a_bank_may_refuse_and_then_not(inside: Inside, name: str) -> None:
     assert inside.channels[name].query(ask.out_trade_no, now=now()).state is TradeState.PAID
 
 
+def test_a_payment_on_its_way_comes_although_the_order_was_closed(inside: Inside) -> None:
+    wechat, ask = inside.channels["wechat"], inside.opened("wechat")
+    wechat.close(ask.out_trade_no, now=now())
+    assert wechat.query(ask.out_trade_no, now=now()).state is TradeState.CLOSED
+
+    inside.control("pay", outTradeNo=ask.out_trade_no, late=True)
+
+    [told] = inside.deliver()
+    assert inside.read("wechat", told).trade.paid == ask.amount
+    assert wechat.query(ask.out_trade_no, now=now()).state is TradeState.PAID
+    again = {"outTradeNo": ask.out_trade_no, "late": True}
+    assert inside.http.post("/control/pay", json=again).status_code == 409
+
+
 @CHANNELS
 def test_a_lost_notice_is_sent_again_as_the_ladder_says(inside: Inside, name: str) -> None:
     inside.control("faults", kind="drop", channel=name, count=1)

@@ -154,7 +154,7 @@ class CertificateCache:
     def teach(self, gateway: Wechat, mode: Mode) -> None:
         """Tell the gateway once a minute of what is kept; without Redis it stays as it is."""
         now = clock.monotonic()
-        if now < self._read_at.get(mode, 0) + CERTIFICATES_READ_EVERY:
+        if mode in self._read_at and now < self._read_at[mode] + CERTIFICATES_READ_EVERY:
             return
         self._read_at[mode] = now
         try:

@@ -124,7 +124,7 @@ class Alipay:
             "out_trade_no": ask.out_trade_no,
             "refund_amount": str(ask.amount.major),
             "out_request_no": ask.out_refund_no,
-            "refund_reason": ask.reason[:_REASON_CHARACTERS],
+            **({"refund_reason": ask.reason[:_REASON_CHARACTERS]} if ask.reason else {}),
         }
         try:
             fields = self._calls.call("alipay.trade.refund", order, now=now)

@@ -158,7 +158,7 @@ class Wechat:
         order = {
             "out_trade_no": ask.out_trade_no,
             "out_refund_no": ask.out_refund_no,
-            "reason": _clipped(ask.reason, _REASON_BYTES),
+            **({"reason": _clipped(ask.reason, _REASON_BYTES)} if ask.reason else {}),
             "notify_url": ask.notify_url,
             "amount": {
                 "refund": ask.amount.minor,

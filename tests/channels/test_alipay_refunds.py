@@ -1,5 +1,6 @@
 """An Alipay refund is made once, and what is not sure is asked about, never assumed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -55,6 +56,14 @@ def test_refunds_send_the_vector(alipay: Alipay, stub: Stub, name: str) -> None:
     http = REQUESTS[name]["http"]
     assert seen.body.decode() == http["body"]
     assert seen.target.partition("?")[2] == http["url"].partition("?")[2]
+
+
+def test_without_a_reason_none_is_sent(alipay: Alipay, stub: Stub) -> None:
+    stub.reply = refunded()
+
+    alipay.refund(replace(ASK, reason=""), now=ALIPAY_NOW)
+
+    assert b"refund_reason" not in stub.seen[0].body
 
 
 def test_a_refund_that_moved_money_is_done(alipay: Alipay, stub: Stub) -> None:

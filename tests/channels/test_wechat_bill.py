@@ -162,6 +162,14 @@ def test_a_file_that_is_not_what_we_know_is_refused(raw: bytes, why: str) -> Non
         read(raw)
 
 
+def test_a_column_that_comes_twice_is_refused() -> None:
+    header, payment, refund, *totals = RAW.decode().split("\r\n")
+    twice = [f"{header},订单金额", f"{payment},`1.00", f"{refund},`1.00", *totals]
+
+    with pytest.raises(BadStatement, match="columns"):
+        read("\r\n".join(twice).encode())
+
+
 @pytest.mark.parametrize(
     ("rows", "totals"),
     [

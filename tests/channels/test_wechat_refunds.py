@@ -172,6 +172,14 @@ def test_a_long_reason_is_cut_between_characters(wechat: Wechat, stub: Stub) -> 
     assert json.loads(stub.seen[0].body)["reason"] == "退" * 26
 
 
+def test_without_a_reason_none_is_sent(wechat: Wechat, stub: Stub) -> None:
+    stub.reply = answered()
+
+    wechat.refund(replace(ASK, reason=""), now=WECHAT_NOW)
+
+    assert "reason" not in json.loads(stub.seen[0].body)
+
+
 @pytest.mark.parametrize(
     ("event", "raw_state", "state"),
     [

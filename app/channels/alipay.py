@@ -55,8 +55,29 @@ _STATES = {
 _REFUNDED = "REFUND_SUCCESS"
 
 _UNKNOWN_ORDER = "ACQ.TRADE_NOT_EXIST"
-# Something else went back under this number: nobody may take it for a refusal.
-_OTHER_REFUND = "ACQ.DISCORDANT_REPEAT_REQUEST"
+_OUR_FAULT = "isv."  # the gateway refuses a call of this form, whatever it is about
+# Only these say that a refund was not made. After any other word of theirs it has to be queried,
+# DISCORDANT_REPEAT_REQUEST above all: something else went back under our number.
+_NOT_REFUNDED = frozenset(
+    {
+        "ACQ.ACCESS_FORBIDDEN",
+        "ACQ.BUYER_ENABLE_STATUS_FORBID",
+        "ACQ.BUYER_NOT_EXIST",
+        "ACQ.INVALID_PARAMETER",
+        "ACQ.NOT_ALLOW_PARTIAL_REFUND",
+        "ACQ.REASON_TRADE_BEEN_FREEZEN",
+        "ACQ.REASON_TRADE_REFUND_FEE_ERR",
+        "ACQ.REASON_TRADE_STATUS_INVALID",
+        "ACQ.REFUND_ACCOUNT_NOT_EXIST",
+        "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL",
+        "ACQ.REFUND_FEE_ERROR",
+        "ACQ.TRADE_HAS_CLOSE",
+        "ACQ.TRADE_HAS_FINISHED",
+        "ACQ.TRADE_NOT_ALLOW_REFUND",
+        "ACQ.TRADE_NOT_EXIST",
+        "ACQ.TRADE_STATUS_ERROR",
+    }
+)
 _SHORT = "ACQ.SELLER_BALANCE_NOT_ENOUGH"
 _EMPTY_DAY, _NOT_THERE = "NO_BILL_DATA", "BILL_NOT_EXIST"
 _YUAN = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?")
@@ -130,11 +151,12 @@ class Alipay:
             fields = self._calls.call("alipay.trade.refund", order, now=now)
             return _refund(fields, ask)
         except ChannelRefused as refusal:
-            if refusal.channel_code == _SHORT:
-                raise ChannelShort(refusal.channel_code, refusal.channel_message) from refusal
-            if refusal.channel_code == _OTHER_REFUND:
-                raise ChannelUnavailable(f"alipay's refund: {refusal}") from refusal
-            raise
+            code = refusal.channel_code
+            if code == _SHORT:
+                raise ChannelShort(code, refusal.channel_message) from refusal
+            if code in _NOT_REFUNDED or code.startswith(_OUR_FAULT):
+                raise
+            raise ChannelUnavailable(f"alipay's refund: {refusal}") from refusal
         except Untrusted as fault:
             raise ChannelUnavailable(f"alipay's refund: {fault}") from fault
 

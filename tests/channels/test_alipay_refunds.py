@@ -133,6 +133,7 @@ def test_an_account_too_empty_is_told_apart(alipay: Alipay, stub: Stub) -> None:
         "ACQ.TRADE_NOT_EXIST",
         "ACQ.INVALID_PARAMETER",
         "ACQ.ACCESS_FORBIDDEN",
+        "isv.insufficient-isv-permissions",
     ],
 )
 def test_a_definite_no_is_a_refusal(alipay: Alipay, stub: Stub, sub_code: str) -> None:
@@ -148,6 +149,9 @@ def test_a_definite_no_is_a_refusal(alipay: Alipay, stub: Stub, sub_code: str) -
         alipay_reply("refund", {**REFUSED, "sub_code": "ACQ.SYSTEM_ERROR"}),
         alipay_reply("refund", {**REFUSED, "sub_code": "aop.ACQ.SYSTEM_ERROR"}),
         alipay_reply("refund", {**REFUSED, "sub_code": "ACQ.DISCORDANT_REPEAT_REQUEST"}),
+        alipay_reply("refund", {**REFUSED, "sub_code": "ACQ.A_CODE_OF_TOMORROW"}),
+        alipay_reply("refund", {**REFUSED, "sub_code": "isp.bizpoint-error"}),
+        alipay_reply("refund", REFUSED),
         alipay_reply("refund", {"code": "20000", "sub_code": "isp.unknow-error"}),
         alipay_reply("refund", {"code": "40005", "sub_code": "isv.app-call-limited"}),
         refunded(out_trade_no="INV20261120000002"),

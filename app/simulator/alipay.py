@@ -131,7 +131,7 @@ def _show_cashier(params: Params) -> Response | Redirect:
     if mishaps.befall(_call(params)) is not None:
         return Response("503 Service Unavailable", status=503)
     try:
-        order = _place_for_page(params)
+        order = open_page(params)
     except BadCall as bad:
         return _for_a_browser(f"{bad.sub_code}: {bad.message}")
     except Refused as refused:
@@ -139,7 +139,8 @@ def _show_cashier(params: Params) -> Response | Redirect:
     return redirect(f"/pay?{urlencode({'qr': order.qr})}")
 
 
-def _place_for_page(params: Params) -> Order:
+def open_page(params: Params) -> Order:
+    """Enter the order of a page that is opened, or find it. Raises BadCall and Refused."""
     product, product_code = PAGES[params["method"]]
     _check_sender(params)
     if content(params, ProductAsked).product_code != product_code:

@@ -21,12 +21,23 @@ and `late`: the payment comes although the order is closed or expired.
 import sqlite3
 from datetime import timedelta
 from typing import Annotated, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 from flask import Blueprint, Response, request
 
-from app.simulator import book_view, clock, faults, notices, orders, paying, signers
+from app.simulator import (
+    alipay,
+    alipay_door,
+    book_view,
+    clock,
+    faults,
+    notices,
+    orders,
+    paying,
+    signers,
+)
+from app.simulator.alipay_door import BadCall
 from app.simulator.faults import Fault
 from app.simulator.orders import Channel, Order, Plan
 from app.simulator.parts import parts
@@ -52,12 +63,6 @@ class Ask(Plan, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields
     qr: str = ""
     out_trade_no: str = ""
     channel: Channel | None = None
-
-    @property
-    def code(self) -> str:
-        """Return the code to pay by: as it is, or out of the URL that a mobile browser opens."""
-        query = parse_qs(urlsplit(self.qr).query) if self.qr.startswith("http") else {}
-        return query.get("prepay_id", [self.qr])[0]
 
 
 class ClockAsk(
@@ -87,10 +92,11 @@ def refuse(refused: Refused) -> Response:
 
 @blueprint.post("/pay")
 def pay() -> Response:
-    ask, now = _body(Ask), parts().now()
+    ask = _body(Ask)
+    code, now = _code(ask.qr), parts().now()
     try:
         with parts().book.transaction() as db:
-            order = _order(db, ask)
+            order = _order(db, ask, code)
             paid = paying.pay(db, order, parts().identity, plan=ask, now=now)
     except orders.NotPayable:
         raise Refused(409, "the order can not be paid (any more)") from None
@@ -101,17 +107,18 @@ def pay() -> Response:
 @blueprint.post("/next")
 def arm() -> Response:
     ask = _body(Ask)
+    code = _code(ask.qr)
     with parts().book.transaction() as db:
-        order = orders.arm(db, _order(db, ask), ask)
+        order = orders.arm(db, _order(db, ask, code), ask)
     return _shown(order)
 
 
 @blueprint.post("/notify")
 def notify() -> Response:
     ask = _body(Ask)
-    twist = "" if ask.notify == "ok" else ask.notify
+    twist, code = "" if ask.notify == "ok" else ask.notify, _code(ask.qr)
     with parts().book.transaction() as db:
-        order = _order(db, ask)
+        order = _order(db, ask, code)
         found = notices.resend(db, order, times=ask.times, twist=twist, now=clock.now())
     if not found:
         raise Refused(409, "the order has no notice yet: nobody paid it")
@@ -204,10 +211,21 @@ def _body(shape: type[T]) -> T:
         raise Refused(400, str(wrong)) from None
 
 
-def _order(db: sqlite3.Connection, ask: Ask) -> Order:
+def _code(qr: str) -> str:
+    """Return the code an order goes by: as it is, or out of the URL that a browser would open."""
+    params = dict(parse_qsl(qr.partition("?")[2]))
+    if params.get("method") not in alipay.PAGES:
+        return params.get("prepay_id", qr)
+    try:
+        return alipay.open_page(params).qr
+    except (BadCall, alipay_door.Refused) as refused:
+        raise Refused(400, f"{refused.sub_code}: {refused.message}") from None
+
+
+def _order(db: sqlite3.Connection, ask: Ask, code: str) -> Order:
     channels = [ask.channel] if ask.channel else list(Channel)
     named = [orders.find(db, channel, ask.out_trade_no) for channel in channels]
-    found = [order for order in (orders.find_by_code(db, ask.code), *named) if order is not None]
+    found = [order for order in (orders.find_by_code(db, code), *named) if order is not None]
     if len(found) != 1:
         raise Refused(404, f"{len(found)} orders go by that code or number")
     return found[0]

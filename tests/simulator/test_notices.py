@@ -192,6 +192,7 @@ def test_a_payment_is_taken_once(simulator: Simulator, sink: Sink) -> None:
     [
         ("pay", {"outTradeNo": "nobodys-order"}, 404),
         ("pay", {"qr": "weixin://wxpay/bizpayurl?pr=nothing"}, 404),
+        ("pay", {"qr": "http://[::bad?x=%zz"}, 404),
         ("pay", {"outTradeNo": "x", "amountMinor": -1}, 400),
         ("pay", {"outTradeNo": "x", "amountMinor": "1"}, 400),
         ("pay", {"outTradeNo": "x", "notify": "loudly"}, 400),

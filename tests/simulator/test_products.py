@@ -156,6 +156,17 @@ def test_alipay_s_page_is_paid_and_sends_back_signed(inside: Inside, method: Met
     assert state_of(inside, ask, "alipay") is TradeState.PAID
 
 
+@pytest.mark.parametrize("method", [Method.PAGE, Method.WAP])
+def test_alipay_s_page_can_be_paid_without_a_browser(inside: Inside, method: Method) -> None:
+    ask, url = alipay_page(inside, method)
+
+    inside.control("pay", qr=url)
+
+    assert state_of(inside, ask, "alipay") is TradeState.PAID
+    tampered = {"qr": url.replace("299.00", "0.01")}
+    assert inside.http.post("/control/pay", json=tampered).status_code == 400
+
+
 def test_alipay_s_page_opens_by_a_form_too(inside: Inside) -> None:
     ask, url = alipay_page(inside, Method.PAGE)
     params = dict(parse_qsl(urlsplit(url).query))

@@ -2,7 +2,7 @@
 
 import secrets
 import sqlite3
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -189,6 +189,21 @@ def accepted_between(
         (channel, start, end),
     )
     return [_refund(row) for row in rows]
+
+
+def send_elsewhere(db: sqlite3.Connection, refund: Refund, *, now: datetime) -> Refund:
+    """Pay an abnormal refund to another account: it succeeds after all, and is told of again.
+
+    Raises NotRefundable when it is not abnormal.
+    """
+    if refund.outcome_at(now) is not Outcome.ABNORMAL:
+        raise NotRefundable
+    db.execute(
+        "UPDATE refunds SET outcome = ?, ends_at = ?, ended_at = NULL"
+        " WHERE channel = ? AND out_trade_no = ? AND out_refund_no = ?",
+        (Outcome.SUCCESS, now, refund.channel, refund.out_trade_no, refund.out_refund_no),
+    )
+    return replace(refund, outcome=Outcome.SUCCESS, ends_at=now, ended_at=None)
 
 
 def end_ripe(db: sqlite3.Connection, *, now: datetime) -> list[Refund]:

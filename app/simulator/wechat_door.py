@@ -25,6 +25,7 @@ OPERATIONS = {  # by view
     "show_by_transaction": Operation.QUERY,
     "close": Operation.CLOSE,
     "refund": Operation.REFUND,
+    "send_elsewhere": Operation.REFUND,
     "show_refund": Operation.QUERY_REFUND,
     "trade_bill": Operation.BILL,
     "fund_flow_bill": Operation.BILL,

@@ -40,6 +40,11 @@ class RefundAsked(msgspec.Struct, frozen=True):
     notify_url: Annotated[str, msgspec.Meta(max_length=256)] = ""
 
 
+class AbnormalAsked(msgspec.Struct, frozen=True):
+    out_refund_no: str
+    type: Literal["USER_BANK_CARD", "MERCHANT_BANK_CARD"]
+
+
 @blueprint.post("/refund/domestic/refunds")
 def refund() -> Response:
     asked, shared = body(RefundAsked), parts()
@@ -58,6 +63,24 @@ def refund() -> Response:
         raise Refused(*REFUSALS[type(refusal)]) from None
     shared.due.set()
     return json(wechat_wire.refund(order, made, now=now))
+
+
+@blueprint.post("/refund/domestic/refunds/<refund_id>/apply-abnormal-refund")
+def send_elsewhere(refund_id: str) -> Response:
+    """Pay what the payer's card could not take to another account."""
+    asked, shared = body(AbnormalAsked), parts()
+    now = shared.now()
+    with shared.book.transaction() as db:
+        found = refunds.find(db, Channel.WECHAT, asked.out_refund_no)
+        order = orders.find(db, Channel.WECHAT, found.out_trade_no) if found else None
+        if found is None or order is None or found.refund_id != refund_id:
+            raise Refused(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
+        try:
+            ended = refunds.send_elsewhere(db, found, now=now)
+        except NotRefundable:
+            raise Refused(400, "INVALID_REQUEST", "退款单状态不是退款异常") from None
+    shared.due.set()
+    return json(wechat_wire.refund(order, ended, now=now))
 
 
 @blueprint.get("/refund/domestic/refunds/<out_refund_no>")

@@ -208,3 +208,29 @@ def test_the_moment_of_payment_is_now(simulator: Simulator) -> None:
     paid_at = datetime.fromisoformat(simulator.wechat.query(out_trade_no).json()["success_time"])
 
     assert abs(paid_at.astimezone(UTC) - now()) < timedelta(seconds=30)
+
+
+def test_an_abnormal_refund_goes_to_another_account(simulator: Simulator) -> None:
+    wechat, out_trade_no, out_refund_no = simulator.wechat, new_number(), new_number()
+    wechat.order(out_trade_no)
+    simulator.control("pay", outTradeNo=out_trade_no)
+    simulator.control("faults", kind="refund_abnormal", outTradeNo=out_trade_no)
+    ask = {
+        "out_trade_no": out_trade_no,
+        "out_refund_no": out_refund_no,
+        "amount": {"refund": 100, "total": 29_900, "currency": "CNY"},
+    }
+    asked = wechat.call("POST", "/v3/refund/domestic/refunds", ask).json()
+    target = f"/v3/refund/domestic/refunds/{asked['refund_id']}/apply-abnormal-refund"
+    elsewhere = {"out_refund_no": out_refund_no, "type": "MERCHANT_BANK_CARD"}
+    simulator.control("clock", advanceSeconds=60)
+
+    sent = wechat.call("POST", target, elsewhere)
+    again = wechat.call("POST", target, elsewhere)
+    found = wechat.call("GET", f"/v3/refund/domestic/refunds/{out_refund_no}").json()
+    simulator.control("clock", reset=True)
+
+    wechat.check(sent.headers, sent.content)
+    assert sent.json()["status"] == "SUCCESS"
+    assert found["status"] == "SUCCESS"
+    assert refusal(again) == (400, "INVALID_REQUEST")

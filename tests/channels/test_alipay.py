@@ -186,7 +186,7 @@ UNBELIEVABLE = {
     "a system error": alipay_reply("query", {**REFUSED, "sub_code": "ACQ.SYSTEM_ERROR"}),
     "no code": alipay_reply("query", {"msg": "Success"}),
     "a page": Reply(200, b"<html>sorry</html>"),
-    "not UTF-8": Reply(200, '{"msg":"系统"}'.encode("gbk")),
+    "not UTF-8": Reply(200, '{"msg":"繁忙"}'.encode("gbk")),
     "text after the end": Reply(200, SIGNED.body + b"{}"),
     "half an answer": Reply(200, SIGNED.body[:-1]),
     "an error of theirs": Reply(500, SIGNED.body),

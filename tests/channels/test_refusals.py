@@ -11,6 +11,7 @@ from tests.channels.conftest import Stub
 from tests.channels.signers import ALIPAY_NOW, WECHAT_NOW, alipay_reply, wechat_error
 from tests.channels.test_alipay import ASK as ALIPAY_ASK
 from tests.channels.test_wechat import ASK as WECHAT_ASK
+from tests.channels.test_wechat_refunds import ASK as REFUND_ASK
 
 WECHAT_REFUSED = [
     (400, "PARAM_ERROR"),
@@ -94,6 +95,31 @@ def test_what_alipay_leaves_open(alipay: Alipay, stub: Stub, *, code: str, sub_c
 
     with pytest.raises(ChannelUnavailable, match=sub_code):
         alipay.open(ALIPAY_ASK, now=ALIPAY_NOW)
+
+
+def test_a_question_may_be_refused(wechat: Wechat, alipay: Alipay, stub: Stub) -> None:
+    stub.reply = wechat_error(403, "NO_AUTH")
+    for ask in (
+        lambda: wechat.query(WECHAT_ASK.out_trade_no, now=WECHAT_NOW),
+        lambda: wechat.query_refund(REFUND_ASK, now=WECHAT_NOW),
+        lambda: wechat.close(WECHAT_ASK.out_trade_no, now=WECHAT_NOW),
+    ):
+        with pytest.raises(ChannelRefused, match="NO_AUTH"):
+            ask()
+
+    no = {"code": "40004", "sub_code": "ACQ.ACCESS_FORBIDDEN"}
+    stub.replies = [
+        alipay_reply("query", no),
+        alipay_reply("fastpay_refund_query", no),
+        alipay_reply("close", no),
+    ]
+    for ask in (
+        lambda: alipay.query(ALIPAY_ASK.out_trade_no, now=ALIPAY_NOW),
+        lambda: alipay.query_refund(REFUND_ASK, now=ALIPAY_NOW),
+        lambda: alipay.close(ALIPAY_ASK.out_trade_no, now=ALIPAY_NOW),
+    ):
+        with pytest.raises(ChannelRefused, match="ACCESS_FORBIDDEN"):
+            ask()
 
 
 def test_a_subject_holds_none_of_what_alipay_refuses(alipay: Alipay, stub: Stub) -> None:

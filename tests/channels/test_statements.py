@@ -190,6 +190,13 @@ ELSEWHERE = [
 ]
 
 
+def test_alipays_place_has_to_be_named(alipay: Alipay, stub: Stub) -> None:
+    stub.reply = alipay_place("")
+
+    with pytest.raises(ChannelUnavailable, match="bill_download_url"):
+        alipay.fetch_statement(DAY, now=ALIPAY_NOW)
+
+
 @pytest.mark.parametrize("url", ELSEWHERE)
 def test_a_file_anywhere_else_is_not_fetched(
     wechat: Wechat, alipay: Alipay, stub: Stub, url: str

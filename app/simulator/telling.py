@@ -50,9 +50,10 @@ def take(
         return sending
     if fault and fault.kind in {Kind.DELAY, Kind.REORDER}:
         is_held = fault.kind is Kind.REORDER
-        wait = timedelta(seconds=fault.seconds) if fault.seconds is not None else None
-        until = now + (wait or (HELD_AT_MOST if is_held else DELAY) / scale)
-        notices.put_off(db, sending, until=until, is_held=is_held)
+        wait = (HELD_AT_MOST if is_held else DELAY) / scale
+        if fault.seconds is not None:
+            wait = timedelta(seconds=fault.seconds)
+        notices.put_off(db, sending, until=now + wait, is_held=is_held)
         return sending
     if fault and fault.kind is Kind.DUPLICATE:
         notices.copy(db, sending.notice.id, times=(fault.copies or COPIES) - 1, now=now)

@@ -1,57 +1,81 @@
-"""Deliver what merchants subscribed to, each merchant in a job of its own."""
+"""Deliver what merchants subscribed to; tell their owners when an endpoint stays silent."""
 
-from datetime import datetime
+from functools import partial
 
 from rq.exceptions import DuplicateJobError
 
 from app.core import clock
-from app.core.ids import find_merchant, show_merchant
 from app.extensions import bound, reading, runtime
 from app.webhooks import delivering
+from app.webhooks.draining import Drain
 from app.webhooks.sending import Sender
 from jobs import sweep
 
 SENDER = Sender()
-TURN_SECONDS = 10.0
-"""After which a merchant with more to deliver queues again, behind those who wait."""
+TURN_SECONDS = 60.0
+"""For which a drain claims; what comes later is the next one's."""
 
-RING_SECONDS = 60
-"""How long a ring whose worker was killed keeps the next one of that merchant out."""
+PROBE_SECONDS = TURN_SECONDS - 2 * SENDER.total_seconds
+"""For which it claims of endpoints that failed last: they may hang, and it must not wait."""
+
+ASK_SECONDS = 0.5
+"""How often a drain at work asks who else is owed, once nobody was."""
+
+RING_SECONDS = 30
+"""How long a ring whose worker was killed keeps the next one out."""
 
 
 def deliver() -> None:
-    """Ring for every merchant that has due webhooks."""
-    ring_due(now=clock.now())
-
-
-def ring_due(*, now: datetime) -> None:
-    """Queue one job for every merchant with due webhooks that has none waiting or running."""
+    """Ring for a drain, if anything is due and none waits or runs."""
+    now = clock.now()
     with reading() as session:
-        merchants = delivering.due_merchants(session, now=now)
-    slot = int(now.timestamp()) // RING_SECONDS
-
-    def ring(merchant_id: int) -> None:
-        _ring(show_merchant(merchant_id), slot)
-
-    sweep.for_each(merchants, ring)
+        is_due = bool(delivering.due_merchants(session, now=now))
+    if is_due:
+        _ring(int(now.timestamp()) // RING_SECONDS)
 
 
-def deliver_merchant(*, merchant: str) -> None:
-    """Deliver one merchant's due webhooks, pass after pass while they arrive, for one turn."""
-    merchant_id = find_merchant(merchant)
-    if merchant_id is None:
-        raise ValueError(f"{merchant} is not a merchant's id")
+def drain() -> None:
+    """Send what is due, of all merchants, until nothing is or the turn is over."""
     started = clock.monotonic()
-    while _deliver_once(merchant_id) and clock.monotonic() - started < TURN_SECONDS:
-        pass
+    with Drain(
+        bound,
+        SENDER,
+        keyring=runtime().keyring,
+        allow_loopback=runtime().settings.webhook_allow_loopback,
+        started=clock.now(),
+    ) as at_work:
+        ask_at = 0.0
+        while True:
+            elapsed = clock.monotonic() - started
+            if elapsed < TURN_SECONDS and (at_work.is_idle or elapsed >= ask_at):
+                claimed = _take_due(at_work, probes=elapsed < PROBE_SECONDS)
+                ask_at = elapsed if claimed else elapsed + ASK_SECONDS
+            if at_work.is_idle:
+                break
+            at_work.step(wait_seconds=ASK_SECONDS)
 
 
-def _ring(merchant: str, slot: int) -> None:
+def _take_due(at_work: Drain, *, probes: bool) -> int:
+    """Claim what is due of everybody, first where it will arrive; return how much that was."""
+    with reading() as session:
+        due = delivering.due_merchants(session, now=at_work.now)
+    claimed = 0
+
+    def take(merchant_id: int, *, failing: bool) -> None:
+        nonlocal claimed
+        claimed += at_work.take(merchant_id, failing=failing)
+
+    for failing in (False, True) if probes else (False,):
+        merchants = [each.merchant_id for each in due if each.is_failing is failing]
+        sweep.for_each(merchants, partial(take, failing=failing))
+    return claimed
+
+
+def _ring(slot: int) -> None:
     try:
         runtime().queue("webhooks").enqueue(
-            "jobs.webhooks.deliver_merchant",
-            kwargs={"merchant": merchant},
-            job_id=f"webhooks-{merchant}-{slot}",
+            "jobs.webhooks.drain",
+            job_id=f"webhooks-{slot}",
             unique=True,
             result_ttl=0,  # an id is taken for as long as its job is remembered
             failure_ttl=3600,
@@ -59,15 +83,3 @@ def _ring(merchant: str, slot: int) -> None:
         )
     except DuplicateJobError:
         return  # it waits already, or runs
-
-
-def _deliver_once(merchant_id: int) -> int:
-    """Make one pass and return how many were delivered."""
-    tally = delivering.deliver_due(
-        bound(merchant_id),
-        SENDER,
-        keyring=runtime().keyring,
-        allow_loopback=runtime().settings.webhook_allow_loopback,
-        now=clock.now(),
-    )
-    return tally.delivered

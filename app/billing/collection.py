@@ -3,7 +3,6 @@
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -15,7 +14,7 @@ from app.core import db, ids, outbox
 from app.core.decimals import plain
 from app.core.errors import Conflict, NotFound
 from app.core.ids import Prefix
-from app.core.money import Currency, Money
+from app.core.money import Currency
 from app.core.text import clean_name
 from app.customers import queries as customers
 from app.customers.models import Customer
@@ -23,6 +22,7 @@ from app.identity import clocks
 from app.ledger import journals, posting
 from app.webhooks import emitting
 from app.webhooks.catalogue import EventType
+from app.webhooks.payloads import Amount, InvoiceData, Line
 
 LINES_TOLD = 50
 """How many lines of an invoice its events tell; the API has all of them."""
@@ -169,32 +169,32 @@ def _recover(session: Session, invoice: Invoice, *, now: datetime) -> None:
 
 def payload(
     invoice: Invoice, customer: Customer, lines: Sequence[InvoiceLine | LineRow]
-) -> dict[str, Any]:
-    """Return a finalised invoice as events tell of it; amounts are integers of minor units.
+) -> InvoiceData:
+    """Return a finalised invoice as events tell of it.
 
     It has the first LINES_TOLD of its lines: a bill by groups may have a thousand.
     """
-    return {
-        "invoiceId": ids.show(Prefix.INVOICE, invoice.id),
-        "number": invoice.number,
-        "kind": invoice.kind.value,
-        "status": invoice.status.value,
-        "customerId": ids.show(Prefix.CUSTOMER, customer.id),
-        "customerExternalId": customer.external_id,
-        "contractId": _shown(Prefix.CONTRACT, invoice.contract_id),
-        "periodFrom": invoice.period_from.isoformat(),
-        "periodTo": invoice.period_to.isoformat(),
-        "discount": _amount(invoice.discount),
-        "subtotal": _amount(invoice.subtotal),
-        "tax": _amount(invoice.tax),
-        "total": _amount(invoice.total),
-        "collection": _amount(invoice.collection),
-        "due": _amount(invoice.due),
-        "platformFee": _amount(invoice.platform_fee),
-        "settlement": _amount(invoice.settlement),
-        "lines": [_line(line, invoice.currency) for line in lines[:LINES_TOLD]],
-        "lineCount": len(lines),
-    }
+    return InvoiceData(
+        invoice_id=ids.show(Prefix.INVOICE, invoice.id),
+        number=invoice.number,
+        kind=invoice.kind.value,
+        status=invoice.status.value,
+        customer_id=ids.show(Prefix.CUSTOMER, customer.id),
+        customer_external_id=customer.external_id,
+        contract_id=_shown(Prefix.CONTRACT, invoice.contract_id),
+        period_from=invoice.period_from,
+        period_to=invoice.period_to,
+        discount=Amount.of(invoice.discount),
+        subtotal=Amount.of(invoice.subtotal),
+        tax=Amount.of(invoice.tax),
+        total=Amount.of(invoice.total),
+        collection=Amount.of(invoice.collection),
+        due=Amount.of(invoice.due),
+        platform_fee=Amount.of(invoice.platform_fee),
+        settlement=Amount.of(invoice.settlement),
+        lines=[_line(line, invoice.currency) for line in lines[:LINES_TOLD]],
+        line_count=len(lines),
+    )
 
 
 def link_token(invoice: Invoice) -> str:
@@ -245,24 +245,24 @@ def _owe_documents(
     outbox.owe_all(session, task, owed, now=real_now)
 
 
-def _line(line: InvoiceLine | LineRow, currency: Currency) -> dict[str, Any]:
-    return {
-        "kind": line.kind.value,
-        "metric": line.metric_code or None,
-        "part": line.part,
-        "description": line.description,
-        "periodFrom": line.period_from.isoformat(),
-        "periodTo": line.period_to.isoformat(),
-        "quantity": plain(line.quantity),
-        "amount": _amount(Money(line.amount_minor, currency)),
-        "discount": _amount(Money(line.discount_minor, currency)),
-        "tax": _amount(Money(line.tax_minor, currency)),
-    }
+def _line(line: InvoiceLine | LineRow, currency: Currency) -> Line:
+    return Line(
+        kind=line.kind.value,
+        metric=line.metric_code or None,
+        part=line.part,
+        description=line.description,
+        period_from=line.period_from,
+        period_to=line.period_to,
+        quantity=plain(line.quantity),
+        amount=_amount(line.amount_minor, currency),
+        discount=_amount(line.discount_minor, currency),
+        tax=_amount(line.tax_minor, currency),
+    )
 
 
 def _shown(prefix: Prefix, row_id: int | None) -> str | None:
     return None if row_id is None else ids.show(prefix, row_id)
 
 
-def _amount(money: Money) -> dict[str, Any]:
-    return {"amountMinor": money.minor, "currency": money.currency.value}
+def _amount(minor: int, currency: Currency) -> Amount:
+    return Amount(amount_minor=minor, currency=currency)

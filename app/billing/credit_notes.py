@@ -42,6 +42,7 @@ from app.identity import clocks
 from app.ledger import journals, posting
 from app.webhooks import emitting
 from app.webhooks.catalogue import EventType
+from app.webhooks.payloads import Amount, CreditNoteData
 
 NOTE_LENGTH = 500
 
@@ -214,24 +215,24 @@ def list_credit_notes(
     return newest_first(session, statement, CreditNote.id, cursor=cursor, limit=limit)
 
 
-def payload(note: CreditNote, invoice: Invoice, external_id: str) -> dict[str, Any]:
-    """Return a credit note as events tell of it; amounts are integers of minor units."""
-    return {
-        "creditNoteId": ids.show(Prefix.CREDIT_NOTE, note.id),
-        "number": note.number,
-        "invoiceId": ids.show(Prefix.INVOICE, note.invoice_id),
-        "invoiceNumber": invoice.number,
-        "customerId": ids.show(Prefix.CUSTOMER, note.customer_id),
-        "customerExternalId": external_id,
-        "reason": note.reason.value,
-        "note": note.note,
-        "disposition": note.disposition.value,
-        "total": _told(note.total),
-        "tax": _told(note.tax),
-        "amount": _told(note.amount),
-        "toBalance": _told(note.to_balance),
-        "invoiceDue": _told(invoice.due),
-    }
+def payload(note: CreditNote, invoice: Invoice, external_id: str) -> CreditNoteData:
+    """Return a credit note as events tell of it."""
+    return CreditNoteData(
+        credit_note_id=ids.show(Prefix.CREDIT_NOTE, note.id),
+        number=note.number,
+        invoice_id=ids.show(Prefix.INVOICE, note.invoice_id),
+        invoice_number=invoice.number,
+        customer_id=ids.show(Prefix.CUSTOMER, note.customer_id),
+        customer_external_id=external_id,
+        reason=note.reason.value,
+        note=note.note,
+        disposition=note.disposition.value,
+        total=Amount.of(note.total),
+        tax=Amount.of(note.tax),
+        amount=Amount.of(note.amount),
+        to_balance=Amount.of(note.to_balance),
+        invoice_due=Amount.of(invoice.due),
+    )
 
 
 def _parts(
@@ -321,7 +322,3 @@ def _owe_print(session: Session, note: CreditNote, *, now: datetime) -> None:
     real_now = now - clocks.get_merchant(session).clock_offset
     note_id = ids.show(Prefix.CREDIT_NOTE, note.id)
     outbox.owe(session, "jobs.documents.print_credit_note", now=real_now, credit_note=note_id)
-
-
-def _told(money: Money) -> dict[str, Any]:
-    return {"amountMinor": money.minor, "currency": money.currency.value}

@@ -22,10 +22,12 @@ from app.billing.models import Invoice, InvoiceStatus
 from app.core import db, ids, outbox
 from app.core.errors import Conflict
 from app.core.ids import Prefix
+from app.core.money import Currency
 from app.core.text import clean_name
 from app.identity import clocks
 from app.webhooks import emitting
 from app.webhooks.catalogue import EventType
+from app.webhooks.payloads import Amount, FapiaoData
 
 LONGEST_REASON = 200
 _DETAILS = (
@@ -180,27 +182,27 @@ def amount_columns(session: Session, invoice: Invoice) -> dict[str, Any]:
     }
 
 
-def payload(request: FapiaoRequest, invoice: Invoice) -> dict[str, Any]:
+def payload(request: FapiaoRequest, invoice: Invoice) -> FapiaoData:
     """Return a request as events tell of it; the amount is in CNY and includes the tax."""
-    return {
-        "fapiaoRequestId": ids.show(Prefix.FAPIAO_REQUEST, request.id),
-        "status": request.status.value,
-        "invoiceId": ids.show(Prefix.INVOICE, invoice.id),
-        "invoiceNumber": invoice.number,
-        "customerId": ids.show(Prefix.CUSTOMER, request.customer_id),
-        "kind": request.kind.value,
-        "titleType": request.title_type.value,
-        "title": request.title,
-        "taxId": request.tax_id,
-        "email": request.email,
-        "amount": {"amountMinor": request.amount_minor, "currency": "CNY"},
-        "tax": {"amountMinor": request.tax_minor, "currency": "CNY"},
-        "number": request.number,
-        "code": request.code,
-        "issuedOn": request.issued_on.isoformat() if request.issued_on else None,
-        "redNumber": request.red_number,
-        "reason": request.reject_reason or request.red_letter_reason,
-    }
+    return FapiaoData(
+        fapiao_request_id=ids.show(Prefix.FAPIAO_REQUEST, request.id),
+        status=request.status.value,
+        invoice_id=ids.show(Prefix.INVOICE, invoice.id),
+        invoice_number=invoice.number,
+        customer_id=ids.show(Prefix.CUSTOMER, request.customer_id),
+        kind=request.kind.value,
+        title_type=request.title_type.value,
+        title=request.title,
+        tax_id=request.tax_id,
+        email=request.email,
+        amount=Amount(amount_minor=request.amount_minor, currency=Currency.CNY),
+        tax=Amount(amount_minor=request.tax_minor, currency=Currency.CNY),
+        number=request.number,
+        code=request.code,
+        issued_on=request.issued_on,
+        red_number=request.red_number,
+        reason=request.reject_reason or request.red_letter_reason,
+    )
 
 
 def emit(session: Session, event_type: EventType, request: FapiaoRequest, *, now: datetime) -> None:

@@ -25,6 +25,7 @@ from app.billing.quotes import Quoter
 from app.core import db, ids
 from app.core.periods import Period, local_date
 from app.customers import contracts as billing_contracts
+from app.customers import telling
 from app.customers.models import Contract
 from app.fx.rates import RateSource
 from app.identity import clocks
@@ -146,6 +147,7 @@ def _draft(session: Session, contracts: Sequence[Contract], *, now: datetime) ->
         drafts.append(_Drafted(contract, invoice))
         billing_contracts.advance_period(contract, zone=ZoneInfo(merchant.time_zone))
         contract.retry_at = None
+    telling.tell_ended(session, [contract for contract, _ in due], now=now)
     desk.expect([desk.scope_of(each.contract, each.invoice) for each in drafts])
     return _write_drafts(desk, drafts)
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import asdict
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
@@ -19,6 +20,7 @@ from app.fx.rates import RateSource
 from app.identity import clocks
 from app.webhooks import emitting
 from app.webhooks.catalogue import EventType
+from app.webhooks.payloads import InvoiceReissuedData
 
 WHY_VOID = "Issued anew with the exchange rates of the day"
 
@@ -141,9 +143,10 @@ def _values(row: object, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _emit(session: Session, old: Invoice, new: Invoice, *, now: datetime) -> None:
     customer = customers.get_customer(session, new.customer_id)
-    told = collection.payload(new, customer, queries.lines_of(session, new)) | {
-        "replacesInvoiceId": ids.show(Prefix.INVOICE, old.id),
-        "replacesNumber": old.number,
-    }
+    told = InvoiceReissuedData(
+        **asdict(collection.payload(new, customer, queries.lines_of(session, new))),
+        replaces_invoice_id=ids.show(Prefix.INVOICE, old.id),
+        replaces_number=old.number,
+    )
     reference = ids.show(Prefix.INVOICE, new.id)
     emitting.emit(session, EventType.INVOICE_REISSUED, told, reference=reference, now=now)

@@ -8,9 +8,10 @@ mail asks `is_wanted` once more when it is about to go.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import asdict
 from sqlalchemy import ColumnElement, and_, exists, literal, or_, select
 from sqlalchemy.orm import Session
 
@@ -33,6 +34,7 @@ from app.mail.messages import Party
 from app.mail.models import Mail, MailKind
 from app.webhooks import emitting
 from app.webhooks.catalogue import EventType
+from app.webhooks.payloads import InvoiceReminderData, moment_or_none
 
 NOTHING_AHEAD = timedelta(days=30)
 """When an invoice without a step ahead is looked at again, though its ladder was not changed."""
@@ -290,8 +292,9 @@ def _new(invoice: Invoice, days: int | None, *, created_by: str = "", now: datet
 def _emit(session: Session, event_type: EventType, invoice: Invoice, *, now: datetime) -> None:
     """Tell it once: a type has one event per invoice."""
     customer = customers.get_customer(session, invoice.customer_id)
-    told = collection.payload(invoice, customer, queries.lines_of(session, invoice))
-    if invoice.due_at is not None:
-        told["dueAt"] = f"{invoice.due_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.000Z}"
+    told = InvoiceReminderData(
+        **asdict(collection.payload(invoice, customer, queries.lines_of(session, invoice))),
+        due_at=moment_or_none(invoice.due_at),
+    )
     reference = ids.show(Prefix.INVOICE, invoice.id)
     emitting.emit(session, event_type, told, reference=reference, now=now)

@@ -17,7 +17,7 @@ from app.core.periods import (
     next_period,
     period_containing,
 )
-from app.customers import overlap
+from app.customers import overlap, telling
 from app.customers.models import (
     CONTRACT,
     Contract,
@@ -29,6 +29,7 @@ from app.customers.models import (
 from app.identity.models import Merchant
 from app.pricing import price_sets, queries, rate_cards
 from app.pricing.models import CatalogStatus
+from app.webhooks.catalogue import EventType
 
 EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
 """The days a contract may start or end on: periods are counted from them, within the calendar."""
@@ -101,6 +102,7 @@ def create_contract(
     )
     session.add(contract)
     session.flush()  # the next contract of this transaction has to see it
+    telling.tell_contracts(session, EventType.CONTRACT_CREATED, [contract], now=now)
     return contract
 
 
@@ -134,6 +136,9 @@ def end_contract(session: Session, contract_id: int, *, ends_on: date, now: date
     if end_at <= now or contract.due_at is None:
         contract.status = ended
         contract.next_version_id = contract.next_version_on = None
+        telling.tell_ended(session, [contract], now=now)
+    else:
+        telling.tell_contracts(session, EventType.CONTRACT_UPDATED, [contract], now=now)
     return contract
 
 

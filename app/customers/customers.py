@@ -12,6 +12,7 @@ from app.core import db
 from app.core.errors import Conflict, Invalid
 from app.core.ids import Prefix, show
 from app.core.text import clean_name
+from app.customers import telling
 from app.customers.models import (
     CUSTOMER,
     Contract,
@@ -20,6 +21,7 @@ from app.customers.models import (
     CustomerEvent,
 )
 from app.pricing import taxes
+from app.webhooks.catalogue import EventType
 
 LANGUAGES = ("zh_Hans_CN", "en")
 """The languages a customer's bills and mails are written in."""
@@ -69,6 +71,7 @@ def create_customer(
     customer: Customer | None = session.scalar(free.returning(Customer))
     if customer is None:
         raise ExternalIdTaken(f"there is a customer {external_id} already")
+    telling.tell_customer(session, EventType.CUSTOMER_CREATED, customer, now=now)
     return customer
 
 
@@ -80,6 +83,7 @@ def update_customer(
     email: str | None = None,
     language: str | None = None,
     is_reminded: bool | None = None,
+    now: datetime,
 ) -> Customer:
     """Change what is given; the external id stays for ever. Raises NotFound and Invalid."""
     customer = db.get_locked(session, Customer, customer_id, noun="customer")
@@ -91,6 +95,7 @@ def update_customer(
         customer.language = _known_language(language)
     if is_reminded is not None:
         customer.is_reminded = is_reminded
+    telling.tell_changed(session, customer, now=now)
     return customer
 
 
@@ -115,12 +120,13 @@ def set_tax(
     customer = db.get_locked(session, Customer, customer_id, noun="customer")
     before = _tax_of(customer)
     customer.tax_rate_id, customer.is_tax_exempt = tax_rate_id, is_exempt
+    telling.tell_changed(session, customer, now=now)
     subject, change = show(Prefix.CUSTOMER, customer.id), Change(before, _tax_of(customer))
     record(session, actor, "customer.tax_changed", subject=subject, change=change, now=now)
     return customer
 
 
-def archive_customer(session: Session, customer_id: int) -> Customer:
+def archive_customer(session: Session, customer_id: int, *, now: datetime) -> Customer:
     """Close the customer to new contracts. Doing it twice changes nothing.
 
     Locks the customer, as making a contract does. Raises NotFound, and CustomerHasContracts
@@ -132,18 +138,19 @@ def archive_customer(session: Session, customer_id: int) -> Customer:
     unfinished = (Contract.status == ContractStatus.ACTIVE) | Contract.due_at.is_not(None)
     if session.scalar(of_customer.where(unfinished).limit(1)) is not None:
         raise CustomerHasContracts(f"{customer.external_id} has contracts; end them first")
-    return _move(customer, CustomerEvent.ARCHIVE)
+    return _move(session, customer, CustomerEvent.ARCHIVE, now=now)
 
 
-def restore_customer(session: Session, customer_id: int) -> Customer:
+def restore_customer(session: Session, customer_id: int, *, now: datetime) -> Customer:
     """Open the customer again. Doing it twice changes nothing. Raises NotFound."""
     customer = db.get_locked(session, Customer, customer_id, noun="customer")
-    return _move(customer, CustomerEvent.RESTORE)
+    return _move(session, customer, CustomerEvent.RESTORE, now=now)
 
 
-def _move(customer: Customer, event: CustomerEvent) -> Customer:
+def _move(session: Session, customer: Customer, event: CustomerEvent, *, now: datetime) -> Customer:
     if not CUSTOMER.is_repeat(customer.status, event):
         customer.status = CUSTOMER.after(customer.status, event)
+        telling.tell_changed(session, customer, now=now)
     return customer
 
 

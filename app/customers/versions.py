@@ -20,7 +20,7 @@ from app.core.errors import Conflict, Refusal
 from app.core.ids import Prefix, show
 from app.core.money import Currency
 from app.core.periods import local_date, local_midnight, period_containing
-from app.customers import contracts, overlap, queries
+from app.customers import contracts, overlap, queries, telling
 from app.customers.contracts import EARLIEST, LATEST, CurrencyNotPriced, InvalidDates
 from app.customers.models import Contract, ContractStatus
 from app.customers.overlap import Holding
@@ -29,6 +29,7 @@ from app.pricing import price_sets
 from app.pricing import queries as catalogue
 from app.pricing.models import CatalogStatus, RateCardVersion
 from app.pricing.rate_cards import RateCardArchived
+from app.webhooks.catalogue import EventType
 
 AT_ONCE = 1_000
 """How many contracts one transaction changes; where there are more, a job does it in chunks."""
@@ -96,7 +97,8 @@ def schedule_version(
     contract = db.get_locked(session, Contract, contract_id, noun="contract")
     plan = _plan(session, contract.rate_card_version_id, version_id, on=on, actor=actor, now=now)
     _judge(contract, plan, overlap.holdings(session, [customer_id])[customer_id])
-    _apply(session, contract, plan)
+    if _apply(session, contract, plan):
+        telling.tell_contracts(session, EventType.CONTRACT_UPDATED, [contract], now=now)
     return contract
 
 
@@ -112,6 +114,7 @@ def cancel_scheduled_version(
     if contract.next_version_id is not None:
         contract.next_version_id = contract.next_version_on = None
         _record(session, contract, CANCELLED, before=before, actor=actor, now=now)
+        telling.tell_contracts(session, EventType.CONTRACT_UPDATED, [contract], now=now)
     return contract
 
 
@@ -163,6 +166,7 @@ def schedule_batch(
     batch = _lock_batch(session, ids, version_id=version_id)
     held = overlap.holdings(session, {contract.customer_id for contract in batch})
     refused: dict[int, Refusal] = {}
+    changed = []
     for contract in batch:
         of_customer = held[contract.customer_id]
         try:
@@ -170,10 +174,12 @@ def schedule_batch(
         except Refusal as refusal:
             refused[contract.id] = refusal
         else:
-            _apply(session, contract, plan)
+            if _apply(session, contract, plan):
+                changed.append(contract)
             held[contract.customer_id] = _with_plan(of_customer, contract, plan)
     last_id = ids[-1] if len(ids) == AT_ONCE else None
     done = Scheduling(len(batch) - len(refused), refused, last_id)
+    telling.tell_contracts(session, EventType.CONTRACT_UPDATED, changed, now=now)
     if batch:
         _record_batch(session, version_id, plan=plan, done=done)
     return done
@@ -236,14 +242,17 @@ def _with_plan(held: Iterable[Holding], contract: Contract, plan: Plan) -> list[
     return [one.taking(metrics) if one.contract is contract else one for one in held]
 
 
-def _apply(session: Session, contract: Contract, plan: Plan) -> None:
+def _apply(session: Session, contract: Contract, plan: Plan) -> bool:
+    """Put the plan on the contract, and return whether that changed it."""
     before = _shown(contract)
     contract.next_version_id, contract.next_version_on = plan.version.id, plan.on
     period = contract.open_period
     if period is not None and period.start_at > plan.now:
         contracts.take_scheduled_version(contract, zone=plan.zone)
-    if _shown(contract) != before:
+    is_changed = _shown(contract) != before
+    if is_changed:
         _record(session, contract, SCHEDULED, before=before, actor=plan.actor, now=plan.now)
+    return is_changed
 
 
 def _lock_batch(

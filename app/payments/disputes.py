@@ -7,6 +7,7 @@ against what is left of the payment, so that nothing goes back twice in the book
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -27,6 +28,7 @@ from app.payments.refund_models import DISPUTE, Dispute, DisputeEvent, DisputeSt
 from app.payments.refunds import NotRefundable, left_to_refund, whole_of
 from app.webhooks import emitting
 from app.webhooks.catalogue import EventType
+from app.webhooks.payloads import Amount, DisputeData
 
 
 class DisputeRecorded(Conflict):
@@ -141,25 +143,20 @@ def _tell(
     session: Session, dispute: Dispute, event: EventType, *, actor: Actor, now: datetime
 ) -> None:
     """Emit the event and write down who recorded it."""
-    told = {
-        "disputeId": ids.show(Prefix.DISPUTE, dispute.id),
-        "status": dispute.status.value,
-        "invoiceId": ids.show(Prefix.INVOICE, dispute.invoice_id),
-        "paymentOrderId": ids.show(Prefix.PAYMENT_ORDER, dispute.payment_order_id),
-        "channel": dispute.channel.value,
-        "channelCaseNo": dispute.channel_case_no,
-        "reason": dispute.reason,
-        "amount": {"amountMinor": dispute.amount_minor, "currency": dispute.amount.currency.value},
-        "held": {
-            "amountMinor": dispute.settlement_minor,
-            "currency": dispute.settlement_currency.value,
-        },
-        "charge": {
-            "amountMinor": dispute.charge_minor,
-            "currency": dispute.settlement_currency.value,
-        },
-    }
+    settled_in = dispute.settlement_currency
+    told = DisputeData(
+        dispute_id=ids.show(Prefix.DISPUTE, dispute.id),
+        status=dispute.status.value,
+        invoice_id=ids.show(Prefix.INVOICE, dispute.invoice_id),
+        payment_order_id=ids.show(Prefix.PAYMENT_ORDER, dispute.payment_order_id),
+        channel=dispute.channel.value,
+        channel_case_no=dispute.channel_case_no,
+        reason=dispute.reason,
+        amount=Amount.of(dispute.amount),
+        held=Amount(amount_minor=dispute.settlement_minor, currency=settled_in),
+        charge=Amount(amount_minor=dispute.charge_minor, currency=settled_in),
+    )
     reference = ids.show(Prefix.DISPUTE, dispute.id)
     emitting.emit(session, event, told, reference=reference, now=now)
-    change = Change({}, told)
+    change = Change({}, msgspec.to_builtins(told))
     recording.record(session, actor, event.value, subject=reference, change=change, now=now)

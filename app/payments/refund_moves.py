@@ -5,8 +5,8 @@ will. Money that paid nothing leaves its account when the channel has returned i
 """
 
 from datetime import datetime
-from typing import Any
 
+from msgspec.structs import asdict
 from sqlalchemy.orm import Session
 
 from app.billing import collection, fapiao
@@ -25,6 +25,7 @@ from app.payments.models import CASE, CaseEvent, PaymentOrder, UnallocatedPaymen
 from app.payments.refund_models import REFUND, Refund, RefundEvent, RefundPurpose, RefundStatus
 from app.webhooks import emitting
 from app.webhooks.catalogue import EventType
+from app.webhooks.payloads import Amount, InvoiceRefundedData, RefundData
 
 SETTLE = "jobs.refunds.settle"
 TELL = "jobs.refunds.mail"
@@ -88,26 +89,23 @@ def emit(session: Session, event_type: EventType, refund: Refund, *, now: dateti
     emitting.emit(session, event_type, payload(refund), reference=reference, now=now)
 
 
-def payload(refund: Refund) -> dict[str, Any]:
-    """Return a refund as events tell of it; amounts are integers of minor units."""
-    amounts = {
-        "amount": refund.amount,
-        "tax": refund.tax,
-        "platformFeeReturned": refund.fee,
-        "settlement": refund.settlement,
-    }
-    return {
-        "refundId": ids.show(Prefix.REFUND, refund.id),
-        "status": refund.status.value,
-        "purpose": refund.purpose.value,
-        "invoiceId": ids.show(Prefix.INVOICE, refund.invoice_id),
-        "paymentOrderId": ids.show(Prefix.PAYMENT_ORDER, refund.payment_order_id),
-        "channel": refund.channel.value,
-        "reason": refund.reason,
-        "trouble": refund.trouble or None,
-        "channelRefundId": refund.channel_refund_id,
-        **{name: _told(money) for name, money in amounts.items()},
-    }
+def payload(refund: Refund) -> RefundData:
+    """Return a refund as events tell of it."""
+    return RefundData(
+        refund_id=ids.show(Prefix.REFUND, refund.id),
+        status=refund.status.value,
+        purpose=refund.purpose.value,
+        invoice_id=ids.show(Prefix.INVOICE, refund.invoice_id),
+        payment_order_id=ids.show(Prefix.PAYMENT_ORDER, refund.payment_order_id),
+        channel=refund.channel.value,
+        reason=refund.reason,
+        trouble=refund.trouble or None,
+        channel_refund_id=refund.channel_refund_id,
+        amount=Amount.of(refund.amount),
+        tax=Amount.of(refund.tax),
+        platform_fee_returned=Amount.of(refund.fee),
+        settlement=Amount.of(refund.settlement),
+    )
 
 
 def _recover(session: Session, refund: Refund, order: PaymentOrder, *, now: datetime) -> None:
@@ -139,14 +137,13 @@ def _mark_refunded(session: Session, invoice: Invoice, refund: Refund, *, now: d
     invoice.status = INVOICE.after(invoice.status, event)
     invoice.refunded_minor = refunded
     customer = customers.get_customer(session, invoice.customer_id)
-    told = collection.payload(invoice, customer, invoices.lines_of(session, invoice))
-    emitting.emit(
-        session,
-        EventType.INVOICE_REFUNDED,
-        told | {"refunded": _told(Money(refunded, Currency.CNY)), "refund": payload(refund)},
-        reference=ids.show(Prefix.REFUND, refund.id),
-        now=now,
+    told = InvoiceRefundedData(
+        **asdict(collection.payload(invoice, customer, invoices.lines_of(session, invoice))),
+        refunded=Amount.of(Money(refunded, Currency.CNY)),
+        refund=payload(refund),
     )
+    reference = ids.show(Prefix.REFUND, refund.id)
+    emitting.emit(session, EventType.INVOICE_REFUNDED, told, reference=reference, now=now)
     fapiao.follow_correction(session, invoice, reason=_TOLD_OF_REFUND, now=now)
     real_now = now - clocks.get_merchant(session).clock_offset
     outbox.owe(session, TELL, now=real_now, refund=ids.show(Prefix.REFUND, refund.id))
@@ -184,7 +181,3 @@ def _fail(
     if refund.purpose is RefundPurpose.INVOICE:
         posting.post(session, journals.refund_failed(refund.money), now=now)
     emit(session, EventType.REFUND_FAILED, refund, now=now)
-
-
-def _told(money: Money) -> dict[str, Any]:
-    return {"amountMinor": money.minor, "currency": money.currency.value}

@@ -74,6 +74,7 @@ def update(customer_id: str) -> Response:
                 email=form.values["email"],
                 language=form.values["language"],
                 is_reminded=bool(form.values["remind"]),
+                now=access.now(),
             )
     except Refusal as refusal:
         return _show(customer_id, form=form.refuse(refusal), status=422)
@@ -84,7 +85,9 @@ def update(customer_id: str) -> Response:
 def archive(customer_id: str) -> Response:
     try:
         with transaction(g.merchant_id) as session:
-            customer = customers.archive_customer(session, read(Prefix.CUSTOMER, customer_id))
+            customer = customers.archive_customer(
+                session, read(Prefix.CUSTOMER, customer_id), now=access.now()
+            )
     except customers.CustomerHasContracts as refusal:
         form = Form({}).refuse(refusal)
         return _show(customer_id, problem=form.error, status=409)
@@ -94,7 +97,9 @@ def archive(customer_id: str) -> Response:
 
 def restore(customer_id: str) -> Response:
     with transaction(g.merchant_id) as session:
-        customer = customers.restore_customer(session, read(Prefix.CUSTOMER, customer_id))
+        customer = customers.restore_customer(
+            session, read(Prefix.CUSTOMER, customer_id), now=access.now()
+        )
     flash(_("%(name)s is active again.", name=customer.name), "ok")
     return _to_customer(customer.id)
 

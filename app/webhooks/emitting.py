@@ -1,9 +1,8 @@
 """Say that something happened: the event and its deliveries, in the transaction that did it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 from sqlalchemy import select
@@ -14,11 +13,20 @@ from app.core.ids import Prefix, new_id, show
 from app.identity import clocks
 from app.webhooks.catalogue import EventType, envelope
 from app.webhooks.models import DeliveryStatus, EndpointStatus, WebhookEndpoint
+from app.webhooks.payloads import Payload
 
+_LAST = """
+SELECT object_id, max(sequence)
+  FROM webhook_events
+ WHERE merchant_id = %(merchant)s AND object_id = ANY(%(objects)s)
+ GROUP BY object_id
+"""
 _EVENTS = """
-INSERT INTO webhook_events (merchant_id, id, event_type, reference, payload, created_at)
-SELECT %(merchant)s, id, %(type)s, reference, payload, %(now)s
-  FROM json_to_recordset(%(events)s::json) AS event (id bigint, reference text, payload text)
+INSERT INTO webhook_events
+  (merchant_id, id, event_type, reference, payload, object_id, sequence, created_at)
+SELECT %(merchant)s, id, %(type)s, reference, payload, object_id, sequence, %(now)s
+  FROM json_to_recordset(%(events)s::json)
+    AS event (id bigint, reference text, payload text, object_id text, sequence bigint)
  ORDER BY reference  -- writers that overlap wait for each other and never deadlock
 ON CONFLICT (merchant_id, event_type, reference) DO NOTHING
 RETURNING id, reference
@@ -39,7 +47,7 @@ class Outcome(StrEnum):
 def emit(
     session: Session,
     event_type: EventType,
-    data: Mapping[str, Any],
+    data: Payload,
     *,
     reference: str,
     now: datetime,
@@ -48,7 +56,8 @@ def emit(
 
     Nothing is sent here: the deliveries are due as soon as the caller's transaction commits, and
     gone with it if it does not. `reference` names the cause: one type has one event per reference,
-    for ever. `data` is what `catalogue.envelope` takes; `now` is the merchant's time.
+    for ever. `data` is of the event's own type; `now` is the merchant's time. The caller holds the
+    lock of the object it tells of: under it the events of one object are counted.
     """
     emitted = emit_all(session, event_type, {reference: data}, now=now)
     return Outcome.EMITTED if emitted else Outcome.REPEATED
@@ -57,7 +66,7 @@ def emit(
 def emit_all(
     session: Session,
     event_type: EventType,
-    told: Mapping[str, Mapping[str, Any]],
+    told: Mapping[str, Payload],
     *,
     now: datetime,
 ) -> set[str]:
@@ -84,20 +93,37 @@ def emit_all(
     return set(kept)
 
 
+def emit_changes(
+    session: Session, event_type: EventType, told: Sequence[Payload], *, now: datetime
+) -> None:
+    """Owe an event for each of these, however often their objects changed before."""
+    emit_all(
+        session, event_type, {f"{each.object_id}/{new_id():x}": each for each in told}, now=now
+    )
+
+
 def _keep_events(
     session: Session,
     event_type: EventType,
-    told: Mapping[str, Mapping[str, Any]],
+    told: Mapping[str, Payload],
     *,
     now: datetime,
 ) -> dict[str, int]:
     """Insert the events of references that have none, and return their ids."""
+    last = _last_sequences(session, {data.object_id for data in told.values()})
     events = []
     for reference, data in told.items():
-        event_id = new_id()
-        message_id = show(Prefix.WEBHOOK_EVENT, event_id)
-        payload = envelope(message_id, event_type, data, created_at=now)
-        events.append({"id": event_id, "reference": reference, "payload": payload})
+        event_id, object_id = new_id(), data.object_id
+        last[object_id] = sequence = last.get(object_id, 0) + 1
+        payload = envelope(
+            show(Prefix.WEBHOOK_EVENT, event_id),
+            event_type,
+            data,
+            sequence=sequence,
+            created_at=now,
+        )
+        known = {"id": event_id, "object_id": object_id, "sequence": sequence}
+        events.append(known | {"reference": reference, "payload": payload})
     rows = run_sql(
         session,
         _EVENTS,
@@ -109,3 +135,9 @@ def _keep_events(
         },
     )
     return {reference: event_id for event_id, reference in rows}
+
+
+def _last_sequences(session: Session, objects: Collection[str]) -> dict[str, int]:
+    """Return the number of the newest event of each of these objects that has one."""
+    known = {"merchant": merchant_of(session), "objects": list(objects)}
+    return dict(run_sql(session, _LAST, known))

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from app.core import outbox
 from app.core.crypto import Keyring
 from app.core.db import get_locked
 from app.core.errors import Conflict, Invalid
-from app.core.ids import new_id
+from app.core.ids import Prefix, new_id, show
 from app.identity import clocks
 from app.identity.models import Merchant
 from app.webhooks import guard, schedule, signing
@@ -28,6 +29,7 @@ from app.webhooks.sending import Attempt
 MAX_ENDPOINTS = 20
 MAX_DESCRIPTION = 200
 OLD_SECRET_LIFETIME = timedelta(hours=24)
+TELL_OWNERS = "jobs.webhooks.tell_owners"
 
 
 class TooManyEndpoints(Conflict):
@@ -96,7 +98,7 @@ def change(
     endpoint = lock_endpoint(session, endpoint_id)
     if url is not None:
         _check_url(clocks.get_merchant(session), url, allow_loopback=allow_loopback)
-        endpoint.url, endpoint.failing_since = url, None
+        endpoint.url, endpoint.failing_since, endpoint.warned_at = url, None, None
     if event_types is not None:
         endpoint.event_types = _checked_types(event_types)
     if description is not None:
@@ -161,7 +163,7 @@ def enable(session: Session, endpoint_id: int, *, now: datetime) -> WebhookEndpo
     endpoint = lock_endpoint(session, endpoint_id)
     if not ENDPOINT.is_repeat(endpoint.status, EndpointEvent.ENABLE):
         endpoint.status = ENDPOINT.after(endpoint.status, EndpointEvent.ENABLE)
-        endpoint.disabled_reason = endpoint.failing_since = None
+        endpoint.disabled_reason = endpoint.failing_since = endpoint.warned_at = None
         session.execute(
             update(WebhookDelivery)
             .where(WebhookDelivery.endpoint_id == endpoint.id)
@@ -181,23 +183,29 @@ def archive(session: Session, endpoint_id: int) -> WebhookEndpoint:
     return endpoint
 
 
-def note_health(
+def note_failure(
     session: Session, endpoint: WebhookEndpoint, attempt: Attempt, *, now: datetime
 ) -> None:
-    """Remember since when an endpoint fails, and disable it when that is hopeless.
+    """Remember since when an endpoint fails; warn its owners after a day, disable it after five.
 
     Takes no lock in the ordinary case: two attempts that end together may each be the last word.
     """
-    if attempt.is_delivered:
-        endpoint.failing_since = None
-        return
     endpoint.failing_since = endpoint.failing_since or now
     if not endpoint.is_active:
         return
     if schedule.wants_no_more(attempt):
         disable(session, endpoint.id, reason=DisabledReason.GONE)
+        _owe_mail(session, endpoint, now=now)
     elif schedule.has_failed_too_long(endpoint.failing_since, now=now):
         disable(session, endpoint.id, reason=DisabledReason.FAILING)
+        _owe_mail(session, endpoint, now=now)
+    elif endpoint.warned_at is None and schedule.is_worth_a_mail(endpoint.failing_since, now=now):
+        endpoint.warned_at = now
+        _owe_mail(session, endpoint, now=now)
+
+
+def _owe_mail(session: Session, endpoint: WebhookEndpoint, *, now: datetime) -> None:
+    outbox.owe(session, TELL_OWNERS, now=now, endpoint=show(Prefix.WEBHOOK_ENDPOINT, endpoint.id))
 
 
 def lock_endpoint(session: Session, endpoint_id: int) -> WebhookEndpoint:

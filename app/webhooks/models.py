@@ -102,7 +102,8 @@ class WebhookEndpoint(Tenant, Base):
     """A URL of the merchant and the events it wants. The secrets are sealed.
 
     While `previous_secret` has not expired, messages carry a signature by it too.
-    `failing_since` is the first failure after the last success.
+    `failing_since` is the first failure after the last success, `warned_at` when the owners were
+    told that it lasts.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -125,6 +126,7 @@ class WebhookEndpoint(Tenant, Base):
     previous_secret: Mapped[str | None]
     previous_secret_expires_at: Mapped[datetime | None]
     failing_since: Mapped[datetime | None]
+    warned_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
     @property
@@ -133,13 +135,17 @@ class WebhookEndpoint(Tenant, Base):
 
 
 class WebhookEvent(Tenant, Base):
-    """One thing that happened. `payload` is the very text that is signed and sent, every time."""
+    """One thing that happened. `payload` is the very text that is signed and sent, every time.
+
+    `sequence` counts the events of `object_id`; those from before there was one have neither.
+    """
 
     __tablename__ = "webhook_events"
     __table_args__ = (
         UniqueConstraint(
             "merchant_id", "event_type", "reference", name="uq_webhook_events_reference"
         ),
+        Index("ix_webhook_events_object", "merchant_id", "object_id", "sequence"),
         {"info": {"scale": "tenant"}},
     )
 
@@ -147,6 +153,8 @@ class WebhookEvent(Tenant, Base):
     event_type: Mapped[EventType]
     reference: Mapped[str]
     payload: Mapped[str]
+    object_id: Mapped[str | None]
+    sequence: Mapped[int | None]
     created_at: Mapped[datetime]
 
 
@@ -178,6 +186,12 @@ class WebhookDelivery(Tenant, Base):
             "next_attempt_at",
             postgresql_where=text("next_attempt_at IS NOT NULL"),
         ),
+        Index(
+            "ix_webhook_deliveries_leased",
+            "merchant_id",
+            "endpoint_id",
+            postgresql_where=text("leased_until IS NOT NULL"),
+        ),
         {"info": {"scale": "tenant"}},
     )
 
@@ -197,7 +211,10 @@ class WebhookDelivery(Tenant, Base):
 
 
 class WebhookAttempt(Tenant, Base):
-    """One try of one delivery, as it ended: an HTTP status or an error, never both."""
+    """One try of one delivery, as it ended: an HTTP status or an error, never both.
+
+    `endpoint_id` repeats that of the delivery, for the figures of a day.
+    """
 
     __tablename__ = "webhook_attempts"
     __table_args__ = (
@@ -207,11 +224,13 @@ class WebhookAttempt(Tenant, Base):
         ),
         CheckConstraint("(http_status IS NULL) <> (error IS NULL)", name="one_end"),
         Index("ix_webhook_attempts_delivery", "merchant_id", "delivery_id", "id"),
+        Index("ix_webhook_attempts_day", "merchant_id", "endpoint_id", "attempted_at"),
         {"info": {"scale": "tenant"}},
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     delivery_id: Mapped[int]
+    endpoint_id: Mapped[int]
     attempted_at: Mapped[datetime]
     http_status: Mapped[int | None]
     error: Mapped[AttemptError | None]

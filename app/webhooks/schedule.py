@@ -19,6 +19,7 @@ DELAYS = (
 )
 JITTER_PERCENT = 10
 LONGEST_PAUSE = timedelta(hours=24)  # of what an endpoint may ask for by Retry-After
+WARN_AFTER = timedelta(days=1)  # of nothing but failures, then the owners get a mail
 PATIENCE = timedelta(days=5)  # of nothing but failures, then the endpoint is disabled
 
 
@@ -66,3 +67,8 @@ def wants_no_more(attempt: Attempt) -> bool:
 def has_failed_too_long(failing_since: datetime, *, now: datetime) -> bool:
     """Tell whether everything has failed for five days."""
     return now - failing_since >= PATIENCE
+
+
+def is_worth_a_mail(failing_since: datetime, *, now: datetime) -> bool:
+    """Tell whether everything has failed for a day."""
+    return now - failing_since >= WARN_AFTER

@@ -2,8 +2,8 @@
 
 The usual clients time out per read, so an endpoint that drips one byte a second holds them for
 ever, in the body or already in the headers. Here every read gets only what is left of the whole
-attempt. Nothing is followed, kept, unpacked or taken from the environment: no redirects, no
-cookies, no proxies, no compression.
+attempt. Nothing is followed, unpacked or taken from the environment: no redirects, no cookies, no
+proxies, no compression. Only the connection is kept, for the next message of the same lane.
 """
 
 import io
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from http.client import HTTPException, HTTPResponse
 from threading import Thread
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from app.core import clock
 from app.webhooks import guard
@@ -31,7 +31,6 @@ FIXED_HEADERS = {
     "Content-Type": "application/json",
     "Accept": "*/*",
     "Accept-Encoding": "identity",
-    "Connection": "close",
 }
 
 
@@ -83,34 +82,22 @@ class Sender:
     """The limits of every attempt, in seconds, and the two things tests bring themselves."""
 
     connect_seconds: float = 3
-    total_seconds: float = 15
+    total_seconds: float = 10
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     lookup: guard.Lookup = guard.look_up
 
+    def line(self) -> "Line":
+        """Return a line that keeps its connection from one message to the next."""
+        return Line(self)
+
     def post(self, target: Target, body: bytes, *, headers: Mapping[str, str]) -> Attempt:
-        """POST `body` to the addresses `target` resolves to now. Never raises for the far side.
+        """Make one attempt over a connection of its own, as `Line.post` does."""
+        with self.line() as line:
+            return line.post(target, body, headers=headers)
 
-        Takes at most `total_seconds` from the look-up to the last byte. An answer that is not
-        whole by then is no answer; one longer than the cap counts by its status and is cut.
-        """
-        deadline = _Deadline(self.total_seconds)
-        try:
-            attempt = self._exchange(target, _request(target, body, headers), deadline=deadline)
-        except tuple(_ERRORS) as problem:
-            error = next(_ERRORS[kind] for kind in _ERRORS if isinstance(problem, kind))
-            attempt = Attempt(error=error)
-        return replace(attempt, duration_ms=deadline.elapsed_ms())
-
-    def _exchange(self, target: Target, message: bytes, *, deadline: "_Deadline") -> Attempt:
-        addresses = _within(deadline.left(), lambda: guard.resolve(target, lookup=self.lookup))
-        with self._connect(target, addresses, deadline=deadline) as connection:
-            _write(connection, message, deadline=deadline)
-            return _read(_Wire(connection, deadline))
-
-    def _connect(
-        self, target: Target, addresses: Sequence[Address], *, deadline: "_Deadline"
-    ) -> socket.socket:
+    def connect(self, target: Target, *, deadline: "_Deadline") -> socket.socket:
         """Connect to the first address that answers, by number: the name is not asked again."""
+        addresses = _within(deadline.left(), lambda: guard.resolve(target, lookup=self.lookup))
         connecting = _Deadline(min(self.connect_seconds, deadline.left()))
         connection = _first_answering(addresses, target.port, deadline=connecting)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -119,6 +106,79 @@ class Sender:
         connection.settimeout(deadline.left())
         with connection:  # closes the plain socket if the handshake fails; a success detaches it
             return self.tls.wrap_socket(connection, server_hostname=target.host)
+
+
+class Line:
+    """Attempts at one target after the other, over one connection for as long as it holds.
+
+    The connection leads to an address that was judged when it was made, and the name is not asked
+    again before the next one is made: keeping it opens no door that the guard had closed. It ends
+    with the line, which its user keeps for seconds.
+    """
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._kept: tuple[Target, socket.socket] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hang_up()
+
+    def post(self, target: Target, body: bytes, *, headers: Mapping[str, str]) -> Attempt:
+        """POST `body` to the addresses `target` resolves to. Never raises for the far side.
+
+        Takes at most `total_seconds` from the look-up to the last byte. An answer that is not
+        whole by then is no answer; one longer than the cap counts by its status and is cut.
+        """
+        deadline = _Deadline(self._sender.total_seconds)
+        message = _request(target, body, headers)
+        try:
+            attempt = self._exchange(target, message, deadline=deadline)
+        except tuple(_ERRORS) as problem:
+            error = next(_ERRORS[kind] for kind in _ERRORS if isinstance(problem, kind))
+            attempt = Attempt(error=error)
+        return replace(attempt, duration_ms=deadline.elapsed_ms())
+
+    def _exchange(self, target: Target, message: bytes, *, deadline: "_Deadline") -> Attempt:
+        kept = self._take_kept(target)
+        if kept is not None:
+            wire = _Wire(kept, deadline)
+            try:
+                return self._talk(target, wire, message)
+            except ConnectionError:
+                if wire.has_read:
+                    raise
+                # It was closed while nobody spoke, as any server may: once more, on a new one.
+        return self._talk(target, _Wire(self._connect(target, deadline), deadline), message)
+
+    def _connect(self, target: Target, deadline: "_Deadline") -> socket.socket:
+        return self._sender.connect(target, deadline=deadline)
+
+    def _take_kept(self, target: Target) -> socket.socket | None:
+        if self._kept is not None and self._kept[0] != target:
+            self._hang_up()
+        kept, self._kept = self._kept, None
+        return kept[1] if kept else None
+
+    def _talk(self, target: Target, wire: "_Wire", message: bytes) -> Attempt:
+        """Send and read over a connection, and keep it if the answer left it as it was."""
+        is_kept = False
+        try:
+            wire.send(message)
+            attempt, is_kept = _read(wire)
+        finally:
+            if is_kept:
+                self._kept = target, wire.connection
+            else:
+                wire.connection.close()
+        return attempt
+
+    def _hang_up(self) -> None:
+        if self._kept is not None:
+            self._kept[1].close()
+            self._kept = None
 
 
 class _Deadline:
@@ -147,9 +207,13 @@ class _Wire(io.RawIOBase):
     """Read a socket, each time for no longer than the deadline and never past the cap."""
 
     def __init__(self, connection: socket.socket, deadline: _Deadline) -> None:
-        self._connection = connection
+        self.connection = connection
         self._deadline = deadline
         self._room = RESPONSE_CAP
+
+    @property
+    def has_read(self) -> bool:
+        return self._room < RESPONSE_CAP
 
     def readable(self) -> bool:
         return True
@@ -157,10 +221,16 @@ class _Wire(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         if self._room <= 0:
             raise _ResponseTooLong
-        self._connection.settimeout(self._deadline.left())
-        count = self._connection.recv_into(buffer, min(len(buffer), self._room))
+        self.connection.settimeout(self._deadline.left())
+        count = self.connection.recv_into(buffer, min(len(buffer), self._room))
         self._room -= count
         return count
+
+    def send(self, message: bytes) -> None:
+        rest = memoryview(message)
+        while rest:
+            self.connection.settimeout(self._deadline.left())
+            rest = rest[self.connection.send(rest) :]
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self)
@@ -185,32 +255,28 @@ def _first_answering(
     raise problem
 
 
-def _write(connection: socket.socket, message: bytes, *, deadline: _Deadline) -> None:
-    rest = memoryview(message)
-    while rest:
-        connection.settimeout(deadline.left())
-        rest = rest[connection.send(rest) :]
-
-
-def _read(wire: _Wire) -> Attempt:
+def _read(wire: _Wire) -> tuple[Attempt, bool]:
+    """Read the answer, and tell whether the connection can carry another message after it."""
     # All HTTPResponse wants of a socket is makefile().
     with HTTPResponse(cast("socket.socket", wire), method="POST") as response:
         response.begin()
-        head = b""
+        head, is_whole = b"", False
         try:
             head = response.read(RESPONSE_HEAD)
             while response.read(RESPONSE_HEAD):
                 pass  # some servers take a connection closed early for a failed request
+            is_whole = not response.will_close
         except _ResponseTooLong:
             pass  # the status has come, and of the body we want no more
         except (ValueError, OverflowError) as problem:  # http.client trips over chunk sizes < 0
             raise HTTPException("a broken chunk") from problem
-        return Attempt(
+        attempt = Attempt(
             status=response.status,
             # PostgreSQL stores no NUL in a text.
             response_head=head.decode(errors="replace").replace("\0", "\ufffd"),
             retry_after=response.headers.get("Retry-After"),
         )
+        return attempt, is_whole
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:

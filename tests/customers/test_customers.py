@@ -95,14 +95,14 @@ def test_a_language_we_do_not_speak_is_refused(session: Session) -> None:
 def test_an_update_changes_what_is_given(session: Session) -> None:
     customer = create(session, email="finance@example.cn")
 
-    customers.update_customer(session, customer.id, name="Star Chart", language="en")
+    customers.update_customer(session, customer.id, name="Star Chart", language="en", now=NOON)
     assert (customer.name, customer.email, customer.language) == (
         "Star Chart",
         "finance@example.cn",
         "en",
     )
 
-    customers.update_customer(session, customer.id, email="")
+    customers.update_customer(session, customer.id, email="", now=NOON)
     assert customer.email == ""
 
 
@@ -110,10 +110,10 @@ def test_archiving_twice_is_archiving_once(session: Session) -> None:
     customer_id = create(session).id
 
     for _ in range(2):
-        archived = customers.archive_customer(session, customer_id)
+        archived = customers.archive_customer(session, customer_id, now=NOON)
         assert archived.status is CustomerStatus.ARCHIVED
     for _ in range(2):
-        restored = customers.restore_customer(session, customer_id)
+        restored = customers.restore_customer(session, customer_id, now=NOON)
         assert restored.status is CustomerStatus.ACTIVE
 
 
@@ -121,7 +121,7 @@ def test_a_customer_with_a_running_contract_is_not_archived(session: Session, ma
     contract = make.contract(make.priced_at(make.metric(), "1"))
 
     with pytest.raises(customers.CustomerHasContracts) as refused:
-        customers.archive_customer(session, contract.customer_id)
+        customers.archive_customer(session, contract.customer_id, now=NOON)
 
     assert refused.value.code == "customer_has_contracts"
 
@@ -132,23 +132,24 @@ def test_a_customer_with_a_period_to_invoice_is_not_archived(session: Session, m
     assert contract.status is ContractStatus.ENDED
 
     with pytest.raises(customers.CustomerHasContracts):
-        customers.archive_customer(session, contract.customer_id)
+        customers.archive_customer(session, contract.customer_id, now=NOON)
 
     contract.next_period_at = contract.due_at = None
-    customers.archive_customer(session, contract.customer_id)
+    customers.archive_customer(session, contract.customer_id, now=NOON)
 
 
 def test_another_merchants_customer_is_not_found(session: Session, engine: Engine) -> None:
     with begin(engine, Make.new_merchant_id()) as theirs:
+        Make(theirs).merchant()
         customer_id = create(theirs).id
 
     assert queries.customers_by_external_id(session, ["user_42"]) == {}
     with pytest.raises(NotFound):
         queries.get_customer(session, customer_id)
     with pytest.raises(NotFound):
-        customers.update_customer(session, customer_id, name="Mine")
+        customers.update_customer(session, customer_id, name="Mine", now=NOON)
     with pytest.raises(NotFound):
-        customers.archive_customer(session, customer_id)
+        customers.archive_customer(session, customer_id, now=NOON)
 
 
 def test_many_are_found_by_external_id_at_once(session: Session, make: Make) -> None:

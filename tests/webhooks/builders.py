@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.crypto import Keyring
 from app.core.db import Transaction, merchant_of
-from app.webhooks import delivering, emitting, endpoints, queries
+from app.webhooks import claiming, delivering, emitting, endpoints, queries
 from app.webhooks.catalogue import EventType
+from app.webhooks.draining import Drain, Tally
+from app.webhooks.examples import EXAMPLES
 from app.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from app.webhooks.payloads import Payload
 from app.webhooks.sending import Sender
 from tests.make import NOON
 from tests.webhooks.conftest import Receiver
@@ -30,9 +34,13 @@ def subscribe(
     return endpoint
 
 
+def paid(invoice_id: str = "inv_1") -> Payload:
+    return replace(EXAMPLES[EventType.INVOICE_PAID], invoice_id=invoice_id)
+
+
 def pay(session: Session, reference: str = "inv_1", *, now: datetime = NOON) -> emitting.Outcome:
     return emitting.emit(
-        session, EventType.INVOICE_PAID, {"invoiceId": reference}, reference=reference, now=now
+        session, EventType.INVOICE_PAID, paid(reference), reference=reference, now=now
     )
 
 
@@ -49,6 +57,14 @@ def deliveries(session: Session) -> list[WebhookDelivery]:
 def headers_of(request: bytes) -> dict[str, str]:
     lines = request.split(b"\r\n\r\n")[0].decode().splitlines()[1:]
     return {name: value for name, _, value in (line.partition(": ") for line in lines)}
+
+
+def claim(session: Session, *, now: datetime) -> list[claiming.Parcel]:
+    """Take what is due of endpoints that did not fail last."""
+    found = claiming.claim(
+        session, failing=False, endpoints=20, limit=400, keyring=KEYRING, now=now
+    )
+    return [parcel for claimed in found for parcel in claimed.parcels]
 
 
 @dataclass
@@ -72,23 +88,30 @@ class Desk:
 
     def deliver(
         self, after: timedelta = NOW, *, sender: Sender | None = None, loopback: bool = True
-    ) -> delivering.Tally:
-        return delivering.deliver_due(
-            self.transaction,
+    ) -> Tally:
+        """Claim once what is due, and wait until it is sent."""
+        with self.drain(after, sender=sender, loopback=loopback) as drain:
+            drain.take(1)
+            return drain.finish()
+
+    def drain(
+        self, after: timedelta = NOW, *, sender: Sender | None = None, loopback: bool = True
+    ) -> Drain:
+        return Drain(
+            lambda _merchant_id: self.transaction,
             sender or Sender(),
             keyring=KEYRING,
             allow_loopback=loopback,
-            now=self.start + after,
+            started=self.start + after,
         )
 
     def resend(self, delivery_id: int) -> None:
         with self.transaction() as session:
             delivering.resend(session, delivery_id, now=self.start)
 
-    def claim(self) -> list[delivering.Parcel]:
+    def claim(self) -> list[claiming.Parcel]:
         with self.transaction() as session:
-            queues = delivering.claim(session, keyring=KEYRING, now=self.start)
-        return [parcel for queue in queues.values() for parcel in queue]
+            return claim(session, now=self.start)
 
     def make_due(self, delivery_id: int) -> None:
         with self.transaction() as session:

@@ -22,7 +22,9 @@ def answer(text: bytes) -> Script:
     return script
 
 
-ACCEPT = answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+ACCEPT = answer(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
+KEEP = answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+"""Answers, and lets the sender send more over the same connection."""
 
 
 def drip(start: bytes, drop: bytes) -> Script:
@@ -61,6 +63,7 @@ class Receiver:
     listener: socket.socket
     script: Script = ACCEPT
     requests: list[bytes] = field(default_factory=list, repr=False)
+    connections: int = 0
     over: Event = field(default_factory=Event)
     read: Callable[[socket.socket], bytes] = read_request
     tls: ssl.SSLContext | None = None
@@ -81,12 +84,16 @@ class Receiver:
         with suppress(OSError):  # the listener is closed: the test is over
             while True:
                 connection, _ = self.listener.accept()
+                self.connections += 1
                 Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, plain: socket.socket) -> None:
         with suppress(OSError), plain, self._secured(plain) as connection:  # a sender may hang up
-            self.requests.append(self.read(connection))
-            self.script(connection, self.over)
+            while request := self.read(connection):
+                self.requests.append(request)
+                self.script(connection, self.over)
+                if self.script is not KEEP:
+                    break
             connection.shutdown(socket.SHUT_WR)
 
     def _secured(self, plain: socket.socket) -> socket.socket:

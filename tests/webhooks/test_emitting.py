@@ -11,10 +11,10 @@ from app.core.ids import Prefix, read
 from app.identity.models import Merchant
 from app.webhooks import endpoints
 from app.webhooks.catalogue import EventType
-from app.webhooks.emitting import Outcome, emit_all
+from app.webhooks.emitting import Outcome, emit_all, emit_changes
 from app.webhooks.models import DeliveryStatus, WebhookEvent
 from tests.make import NOON
-from tests.webhooks.builders import deliveries, pay, subscribe
+from tests.webhooks.builders import deliveries, paid, pay, subscribe
 
 
 def test_every_subscribed_endpoint_is_owed_the_event(session: Session) -> None:
@@ -37,7 +37,8 @@ def test_the_payload_is_written_once_and_names_itself(session: Session) -> None:
     assert read(Prefix.WEBHOOK_EVENT, message["id"]) == event.id
     assert message["type"] == "invoice.paid"
     assert message["createdAt"] == "2026-06-02T04:00:00.000Z"
-    assert message["data"] == {"invoiceId": "inv_7"}
+    assert message["data"]["invoiceId"] == message["objectId"] == event.object_id == "inv_7"
+    assert message["sequence"] == event.sequence == 1
 
 
 def test_the_same_cause_emits_once(session: Session) -> None:
@@ -52,7 +53,7 @@ def test_the_same_cause_emits_once(session: Session) -> None:
 def test_many_events_are_owed_as_each_alone(session: Session) -> None:
     subscribe(session), subscribe(session)
     pay(session, "inv_1")
-    told = {f"inv_{number}": {"invoiceId": f"inv_{number}"} for number in (1, 2, 3)}
+    told = {f"inv_{number}": paid(f"inv_{number}") for number in (1, 2, 3)}
 
     emitted = emit_all(session, EventType.INVOICE_PAID, told, now=NOON)
 
@@ -94,3 +95,22 @@ def test_a_sandbox_whose_clock_runs_ahead_delivers_in_real_time(session: Session
 
     (delivery,) = deliveries(session)
     assert delivery.next_attempt_at == NOON
+
+
+def test_the_events_of_one_object_are_counted(session: Session) -> None:
+    pay(session, "inv_1")
+    pay(session, "inv_2")
+    voided = {"inv_1": paid("inv_1"), "inv_3": paid("inv_3")}
+    emit_all(session, EventType.INVOICE_VOIDED, voided, now=NOON)
+    emit_changes(session, EventType.INVOICE_CREATED, [paid("inv_1"), paid("inv_1")], now=NOON)
+
+    counted = session.execute(select(WebhookEvent.object_id, WebhookEvent.sequence))
+
+    assert sorted((one, number) for one, number in counted) == [
+        ("inv_1", 1),
+        ("inv_1", 2),
+        ("inv_1", 3),
+        ("inv_1", 4),
+        ("inv_2", 1),
+        ("inv_3", 1),
+    ]

@@ -4,10 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.core.db import Transaction, merchant_of
 from app.core.errors import Conflict, Invalid, NotFound
+from app.core.outbox import OutboxJob
 from app.identity.models import Merchant, Mode
 from app.webhooks import endpoints, queries
 from app.webhooks.catalogue import EventType
@@ -190,26 +192,30 @@ def test_an_unknown_endpoint_is_not_found(session: Session) -> None:
         endpoints.disable(session, 1)
 
 
-def test_gone_disables_at_once(session: Session) -> None:
+def mails_owed(session: Session) -> int:
+    owed = OutboxJob.task == endpoints.TELL_OWNERS
+    return session.scalar(select(func.count()).select_from(OutboxJob).where(owed)) or 0
+
+
+def test_gone_disables_at_once_and_the_owners_are_told(session: Session) -> None:
     endpoint = subscribe(session)
 
-    endpoints.note_health(session, endpoint, Attempt(status=410), now=NOON)
+    endpoints.note_failure(session, endpoint, Attempt(status=410), now=NOON)
 
     assert endpoint.status is EndpointStatus.DISABLED
     assert endpoint.disabled_reason is DisabledReason.GONE
     assert endpoint.failing_since == NOON
+    assert mails_owed(session) == 1
 
 
-def test_five_days_of_failures_disable_and_one_success_forgives_all(session: Session) -> None:
+def test_w4_a_day_of_failures_warns_once_and_five_disable(session: Session) -> None:
     endpoint = subscribe(session)
     failed, day = Attempt(status=500), timedelta(days=1)
 
-    endpoints.note_health(session, endpoint, failed, now=NOON)
-    endpoints.note_health(session, endpoint, failed, now=NOON + 4 * day)
-    endpoints.note_health(session, endpoint, Attempt(status=200), now=NOON + 4 * day)
-    endpoints.note_health(session, endpoint, failed, now=NOON + 5 * day)
-    assert endpoint.is_active
+    told = []
+    for after in (0 * day, 0.9 * day, day, 2 * day, 4.9 * day, 5 * day):
+        endpoints.note_failure(session, endpoint, failed, now=NOON + after)
+        told.append((mails_owed(session), endpoint.is_active))
 
-    endpoints.note_health(session, endpoint, failed, now=NOON + 10 * day)
-    assert endpoint.status is EndpointStatus.DISABLED
+    assert told == [(0, True), (0, True), (1, True), (1, True), (1, True), (2, False)]
     assert endpoint.disabled_reason is DisabledReason.FAILING

@@ -8,6 +8,7 @@ from app.core.db import begin
 from app.core.errors import NotFound
 from app.webhooks import emitting, queries
 from app.webhooks.catalogue import EventType
+from app.webhooks.examples import EXAMPLES
 from app.webhooks.models import DeliveryStatus
 from tests.make import NOON, Make
 from tests.webhooks.builders import deliveries, pay, subscribe
@@ -33,7 +34,8 @@ def test_filters_narrow_the_log(session: Session) -> None:
     first, second = subscribe(session), subscribe(session)
     pay(session, "inv_1")
     third = subscribe(session, event_type=EventType.PAYOUT_COMPLETED)
-    emitting.emit(session, EventType.PAYOUT_COMPLETED, {}, reference="po_1", now=NOON)
+    payout = EXAMPLES[EventType.PAYOUT_COMPLETED]
+    emitting.emit(session, EventType.PAYOUT_COMPLETED, payout, reference="po_1", now=NOON)
     deliveries(session)[0].status = DeliveryStatus.DEAD
 
     def endpoints_of(**filters: object) -> list[int]:

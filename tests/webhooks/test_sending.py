@@ -48,7 +48,6 @@ def test_the_request_is_plain_and_whole(receiver: Receiver) -> None:
         "Content-Type: application/json",
         "Accept: */*",
         "Accept-Encoding: identity",
-        "Connection: close",
         "webhook-id: msg_1",
         "Content-Length: 14",
     ]

@@ -152,6 +152,7 @@ def update_customer(call: Call, customer_id: int, body: CustomerChange) -> Custo
         email=body.email,
         language=body.language,
         is_reminded=body.remind,
+        now=call.now,
     )
     return CustomerOut.of(customer)
 
@@ -165,7 +166,7 @@ def update_customer(call: Call, customer_id: int, body: CustomerChange) -> Custo
 )
 def archive_customer(call: Call, customer_id: int) -> CustomerOut:
     """Close a customer that has no running contract to new ones, and to new usage."""
-    return CustomerOut.of(customers.archive_customer(call.session, customer_id))
+    return CustomerOut.of(customers.archive_customer(call.session, customer_id, now=call.now))
 
 
 @API.route(
@@ -177,7 +178,7 @@ def archive_customer(call: Call, customer_id: int) -> CustomerOut:
 )
 def restore_customer(call: Call, customer_id: int) -> CustomerOut:
     """Open a customer again."""
-    return CustomerOut.of(customers.restore_customer(call.session, customer_id))
+    return CustomerOut.of(customers.restore_customer(call.session, customer_id, now=call.now))
 
 
 def _with_external_id(call: Call, query: CustomerQuery) -> Page[Customer]:

@@ -1,6 +1,7 @@
 """The payer's addresses. Whoever has the link may see and pay; any other text is a 404."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from flask import Blueprint, Response, abort, redirect, render_template, request, session, url_for
@@ -16,7 +17,7 @@ from app.core.errors import Conflict
 from app.extensions import ChannelNotConfigured, bound, runtime, transaction
 from app.identity.models import Mode
 from app.payments import healing, queries
-from app.payments.opening import open_payment
+from app.payments.opening import METHODS, Choice, open_payment
 
 _TEMPLATE = "checkout/pay.html"
 _LANGUAGES = {"en": "en", "zh": visits.CHINESE}
@@ -75,8 +76,9 @@ def choose(token: str) -> Redirect:
     try:
         open_payment(
             bound(visit.merchant_id),
-            _gateway(visit, visit.channel),
+            partial(_gateway, visit),
             visit.invoice_id,
+            choice=Choice(visit.channel, METHODS[visit.channel][0]),
             notify_url=notify_url,
             now=clock.now(),
         )

@@ -127,7 +127,7 @@ class View:
         """What there is to scan, as the text of its QR code."""
         if self.order is None or self.state is not State.OPEN:
             return None
-        return self.order.qr_payload if self.order.status is PaymentStatus.PENDING else None
+        return self.order.payload if self.order.status is PaymentStatus.PENDING else None
 
     @property
     def seen(self) -> str:

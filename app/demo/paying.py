@@ -1,6 +1,7 @@
 """How invoices of the demo end: paid at the channel in the customer's time, void, or left open."""
 
 from datetime import timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -21,7 +22,7 @@ from app.identity.models import Mode
 from app.payments import healing
 from app.payments import queries as payments
 from app.payments.models import PaymentStatus
-from app.payments.opening import open_payment
+from app.payments.opening import METHODS, Choice, open_payment
 
 _payer = httpx.Client(timeout=20)
 _VOID_REASON = "Billed to the wrong company"
@@ -63,13 +64,14 @@ def _ending(session: Session, company: Company, invoice: Invoice) -> Ending:
 
 def _pay(merchant_id: int, invoice_id: int, name: ChannelName, *, short: bool) -> None:
     """Scan and pay at the channel, then ask it, as healing does, without waiting for its call."""
-    channel = runtime().channel(name, Mode.SANDBOX)
+    channel_of = partial(runtime().channel, mode=Mode.SANDBOX)
     open_for = bound(merchant_id)
     url = runtime().settings.base_url
     opening = open_payment(
         open_for,
-        channel,
+        channel_of,
         invoice_id,
+        choice=Choice(name, METHODS[name][0]),
         notify_url=f"{url}/api/webhooks/{name}",
         now=clock.now(),
     )
@@ -78,5 +80,5 @@ def _pay(merchant_id: int, invoice_id: int, name: ChannelName, *, short: bool) -
         question, asked = healing.Question.about(order), order.amount_minor
     plan = {"amountMinor": asked - 100} if short else {}
     till = httpx.URL(runtime().payer_url).join("/control/pay")
-    _payer.post(till, json={"qr": opening.qr_payload} | plan).raise_for_status()
-    healing.settle(open_for, channel, question, now=clock.now())
+    _payer.post(till, json={"qr": opening.payload} | plan).raise_for_status()
+    healing.settle(open_for, channel_of(name), question, now=clock.now())

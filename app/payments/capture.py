@@ -17,6 +17,7 @@ from app.core import ids
 from app.core.db import merchant_of
 from app.core.ids import Prefix
 from app.core.money import Currency, Money
+from app.identity import clocks
 from app.ledger import journals, posting
 from app.payments import queries, refunds
 from app.payments.models import (
@@ -45,9 +46,10 @@ def record_capture(
 ) -> Outcome:
     """Book the payment exactly once, however often and by whichever way we hear of it.
 
-    `now` is the merchant's time, for the books; the order keeps the channel's. Locks the invoice,
-    then the order, until the caller's transaction ends, so that two copies of one notice, or two
-    payments of one invoice, can not both pass. Raises NotFound for an order that is not ours.
+    `now` is the merchant's time, for the books; the order keeps the channel's and the real one.
+    Locks the invoice, then the order, until the caller's transaction ends, so that two copies of
+    one notice, or two payments of one invoice, can not both pass. Raises NotFound for an order
+    that is not ours.
     """
     if trade.paid is None or trade.channel_txn_id is None:
         raise NotPaid(f"{trade.out_trade_no} is {trade.state}")
@@ -59,9 +61,8 @@ def record_capture(
 
     reason = _reason_to_put_aside(order, invoice, trade.paid)
     if reason is not CaseReason.SECOND_TRANSACTION:
-        order.status = PAYMENT.after(order.status, PaymentEvent.CAPTURE)
-        order.channel_txn_id, order.captured_minor = trade.channel_txn_id, trade.paid.minor
-        order.captured_at, order.next_query_at = trade.paid_at or now, None
+        real_now = now - clocks.get_merchant(session).clock_offset
+        _end(order, trade, trade.paid, real_now=real_now)
     if reason is not None:
         case = UnallocatedPayment(
             merchant_id=merchant_of(session),
@@ -76,6 +77,15 @@ def record_capture(
         return _put_aside(session, case, invoice, now=now)
     _apply(session, order, invoice, now=now)
     return Outcome.APPLIED
+
+
+def _end(order: PaymentOrder, trade: Trade, paid: Money, *, real_now: datetime) -> None:
+    """Write down what came, by both clocks; what only an open order needs is forgotten."""
+    order.status = PAYMENT.after(order.status, PaymentEvent.CAPTURE)
+    order.channel_txn_id, order.captured_minor = trade.channel_txn_id, paid.minor
+    order.raw_state, order.captured_at = trade.raw_state, trade.paid_at or real_now
+    order.credited_at, order.next_query_at = real_now, None
+    order.payer_ip = order.openid = ""
 
 
 def _reason_to_put_aside(order: PaymentOrder, invoice: Invoice, paid: Money) -> CaseReason | None:

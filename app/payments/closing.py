@@ -1,6 +1,6 @@
 """Close what can still be paid of an invoice, before what is due on it changes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,9 +11,9 @@ from app.billing import collection, credit_notes
 from app.billing.credit_amounts import BadCredit
 from app.billing.credit_models import CreditNote, CreditReason
 from app.billing.credit_notes import CreditRequest
-from app.channels.base import Channel, ChannelName
+from app.channels.base import Channel, ChannelName, ChannelRefused
 from app.core.db import Transaction
-from app.core.errors import Conflict
+from app.core.errors import Conflict, Unavailable
 from app.payments import healing, queries
 
 ChannelOf = Callable[[ChannelName], Channel]
@@ -37,8 +37,40 @@ def close_open_orders(
         orders = queries.list_open(session, invoice_id)
         questions = [healing.Question.about(order) for order in orders]
     for question in questions:
-        over = replace(question, expires_at=min(question.expires_at, now))
-        healing.settle(transaction, channel_of(question.channel), over, now=now)
+        _close(transaction, channel_of, question, now=now)
+
+
+def make_way(
+    transaction: Transaction,
+    channel_of: ChannelOf,
+    others: Sequence[healing.Question],
+    *,
+    channel: ChannelName,
+    now: datetime,
+) -> None:
+    """Close the other orders of an invoice at their channels, or book their money.
+
+    `now` is real. What `channel` itself does not let go of stops whoever wants to pay there:
+    raises ChannelUnavailable and ChannelRefused. Another channel's silence does not: its order
+    stays open and is asked about further, and if both are paid the second one goes back.
+    """
+    for question in others:
+        try:
+            _close(transaction, channel_of, question, now=now)
+        except (Unavailable, ChannelRefused):
+            if question.channel is channel:
+                raise
+
+
+def _close(
+    transaction: Transaction,
+    channel_of: ChannelOf,
+    question: healing.Question,
+    *,
+    now: datetime,
+) -> None:
+    over = replace(question, expires_at=min(question.expires_at, now))
+    healing.settle(transaction, channel_of(question.channel), over, now=now)
 
 
 def issue_credit_note(

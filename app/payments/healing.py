@@ -23,14 +23,23 @@ from app.channels.base import (
 from app.core.db import Transaction
 from app.identity import clocks
 from app.payments import capture, queries
-from app.payments.models import PAYMENT, PaymentEvent, PaymentOrder
+from app.payments.models import PAYMENT, PaymentEvent, PaymentOrder, PaymentStatus
 
-LADDER = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 30, 60, 300, 1800))
-"""How long to wait from one question to the next; the last step repeats."""
+LADDER = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 60, 180, 300, 600, 1800))
+"""When to ask, after an order was opened and again after its time to pay: as WeChat Pay advises.
+
+The last step repeats.
+"""
 
 CLAIM = 50  # orders a call
 WATCHED_FROM = timedelta(seconds=4)  # a payer needs that long to scan
 WATCHED_EVERY = timedelta(seconds=3)
+ASKED_EVERY = timedelta(seconds=1)  # however often somebody says that he has paid
+LAST_LOOK = timedelta(minutes=1)
+"""How long after its time a code is looked at again that nobody had come to when it was closed.
+
+Alipay closes only what was scanned: such a code can be paid until its time ends.
+"""
 
 
 class Found(StrEnum):
@@ -98,8 +107,24 @@ def watch(
     with transaction() as session:
         order = queries.lock_order(session, order_id)
         is_young = now < order.created_at + WATCHED_FROM
-        is_known = order.queried_at is not None and now < order.queried_at + WATCHED_EVERY
-        if order.status not in queries.OPEN or is_young or is_known:
+        if order.status not in queries.OPEN or is_young or _was_asked(order, WATCHED_EVERY, now):
+            return None
+        order.queried_at = now
+        question = Question.about(order)
+    return settle(transaction, channel, question, now=now)
+
+
+def ask(
+    transaction: Transaction, channel: Channel, order_id: int, *, now: datetime
+) -> Found | None:
+    """Ask about an order because somebody says that it was paid: also one that we closed.
+
+    Returns None, and asks nothing, when it is captured or was asked about within a second.
+    Raises NotFound, ChannelUnavailable and ChannelRefused.
+    """
+    with transaction() as session:
+        order = queries.lock_order(session, order_id)
+        if order.status is PaymentStatus.CAPTURED or _was_asked(order, ASKED_EVERY, now):
             return None
         order.queried_at = now
         question = Question.about(order)
@@ -114,6 +139,7 @@ def settle(
     The channel is asked outside any transaction. Raises ChannelUnavailable and ChannelRefused.
     """
     trade = channel.query(question.out_trade_no, now=now)
+    was_met = trade.state is not TradeState.NOT_FOUND
     can_be_paid = trade.state in {TradeState.PENDING, TradeState.NOT_FOUND}
     if can_be_paid and now >= question.expires_at:
         trade = _close(channel, trade, now=now)
@@ -124,17 +150,24 @@ def settle(
         return Found.CAPTURED
     if trade.state is TradeState.CLOSED:
         with transaction() as session:
-            _record_close(session, question.order_id)
+            _record_close(session, question.order_id, was_met=was_met, now=now)
         return Found.CLOSED
     return Found.WAITING
 
 
 def next_query_at(order: PaymentOrder, *, now: datetime) -> datetime:
     """Return when to ask again: up the ladder, but at the end of the time to pay in any case."""
-    step = LADDER[min(order.queries, len(LADDER)) - 1]
     if now < order.expires_at:
-        return min(now + step, order.expires_at)
-    return now + step
+        return min(_next_rung(order.created_at, now), order.expires_at)
+    return _next_rung(order.expires_at, now)
+
+
+def _next_rung(since: datetime, now: datetime) -> datetime:
+    return next((since + step for step in LADDER if since + step > now), now + LADDER[-1])
+
+
+def _was_asked(order: PaymentOrder, within: timedelta, now: datetime) -> bool:
+    return order.queried_at is not None and now < order.queried_at + within
 
 
 def _close(channel: Channel, trade: Trade, *, now: datetime) -> Trade:
@@ -146,8 +179,15 @@ def _close(channel: Channel, trade: Trade, *, now: datetime) -> Trade:
     return Trade(TradeState.CLOSED, trade.out_trade_no, trade.raw_state)
 
 
-def _record_close(session: Session, order_id: int) -> None:
+def _record_close(session: Session, order_id: int, *, was_met: bool, now: datetime) -> None:
+    """Write down that an order has ended unpaid, unless it was captured meanwhile.
+
+    `was_met` says whether its channel knew of it: else it is looked at once more.
+    """
     order = queries.lock_order(session, order_id)
-    if PAYMENT.allows(order.status, PaymentEvent.CLOSE):  # not if it was captured meanwhile
+    if PAYMENT.allows(order.status, PaymentEvent.CLOSE):
         order.status = PAYMENT.after(order.status, PaymentEvent.CLOSE)
+        order.payer_ip = order.openid = ""
+        order.next_query_at = None if was_met else max(order.expires_at, now) + LAST_LOOK
+    elif order.status is PaymentStatus.CLOSED:
         order.next_query_at = None

@@ -16,7 +16,7 @@ from app.core.states import Machine
 
 class PaymentStatus(StrEnum):
     CREATED = "created"  # written down; the channel may or may not know it
-    PENDING = "pending"  # the channel handed out a QR code
+    PENDING = "pending"  # the channel handed out what the payer needs
     CAPTURED = "captured"
     CLOSED = "closed"
 
@@ -47,12 +47,18 @@ PAYMENT = Machine(
 )
 
 
+_IS_OPEN = "status IN ('created', 'pending')"
+
+
 class PaymentOrder(Tenant, Base):
     """One attempt to pay an invoice through a channel, under our own number there.
 
-    All its times are real ones, `captured_at` is the channel's word. `next_query_at` is there for
-    as long as we do not know the end: then the channel is asked, `queries` times so far. Of what
-    was captured `refunded_minor` went back or is to, `disputed_minor` the channel withdrew.
+    `payload` is what the channel handed out for the payer. `payer_ip` and `openid` are kept only
+    while the order is open, to ask the channel for the very same again. All its times are real
+    ones: `captured_at` and `raw_state` are the channel's word, `credited_at` is when we booked.
+    `next_query_at` is there for as long as we do not know the end: then the channel is asked,
+    `queries` times so far. Of what was captured `refunded_minor` went back or is to,
+    `disputed_minor` the channel withdrew.
     """
 
     __tablename__ = "payment_orders"
@@ -63,6 +69,9 @@ class PaymentOrder(Tenant, Base):
         ),
         CheckConstraint("amount_minor > 0", name="amount_minor"),
         CheckConstraint("(status = 'captured') = (captured_at IS NOT NULL)", name="captured_at"),
+        CheckConstraint("(status = 'captured') = (credited_at IS NOT NULL)", name="credited_at"),
+        CheckConstraint("(payload IS NULL) = (payload_at IS NULL)", name="payload_at"),
+        CheckConstraint(f"{_IS_OPEN} OR (payer_ip = '' AND openid = '')", name="payer"),
         CheckConstraint(
             "refunded_minor >= 0 AND disputed_minor >= 0 "
             "AND refunded_minor + disputed_minor <= coalesce(captured_minor, 0)",
@@ -72,6 +81,15 @@ class PaymentOrder(Tenant, Base):
         one_of("channel", ChannelName),
         one_of("method", Method),
         Index("ix_payment_orders_invoice_id", "merchant_id", "invoice_id", "id"),
+        Index(
+            "uq_payment_orders_open",
+            "merchant_id",
+            "invoice_id",
+            "channel",
+            "method",
+            unique=True,
+            postgresql_where=text(_IS_OPEN),
+        ),
         Index(
             "ix_payment_orders_next_query_at",
             "merchant_id",
@@ -88,11 +106,17 @@ class PaymentOrder(Tenant, Base):
     out_trade_no: Mapped[str]
     amount_minor: Mapped[int]
     status: Mapped[PaymentStatus]
-    qr_payload: Mapped[str | None]
+    payload: Mapped[str | None]
+    payload_at: Mapped[datetime | None]
+    payer_ip: Mapped[str] = mapped_column(default="", server_default="")
+    openid: Mapped[str] = mapped_column(default="", server_default="")
+    return_url: Mapped[str] = mapped_column(default="", server_default="")
     expires_at: Mapped[datetime]
     channel_txn_id: Mapped[str | None]
     captured_minor: Mapped[int | None]
     captured_at: Mapped[datetime | None]
+    raw_state: Mapped[str] = mapped_column(default="", server_default="")
+    credited_at: Mapped[datetime | None]
     refunded_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     disputed_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     queries: Mapped[int] = mapped_column(default=0)
@@ -106,10 +130,20 @@ class PaymentOrder(Tenant, Base):
 
 
 class ChannelCallback(Base):
-    """A verified call of a channel, as received; its notice id makes a copy harmless."""
+    """A verified call of a channel, as received; its notice id makes a copy harmless.
+
+    `booked_at` is there once it, or a copy of it, was acted upon. Times are real.
+    """
 
     __tablename__ = "channel_callbacks"
-    __table_args__ = ({"info": {"scale": "global"}},)
+    __table_args__ = (
+        Index(
+            "ix_channel_callbacks_unbooked",
+            "received_at",
+            postgresql_where=text("booked_at IS NULL"),
+        ),
+        {"info": {"scale": "global"}},
+    )
 
     channel: Mapped[ChannelName] = mapped_column(primary_key=True)
     notice_id: Mapped[str] = mapped_column(primary_key=True)
@@ -117,6 +151,7 @@ class ChannelCallback(Base):
     headers: Mapped[dict[str, Any]]
     body: Mapped[bytes]
     received_at: Mapped[datetime]
+    booked_at: Mapped[datetime | None]
 
 
 class CaseReason(StrEnum):

@@ -1,5 +1,12 @@
-"""Open a payment: an order in our books first, then the channel's QR code."""
+"""Open a payment: an order in our books first, then what the channel hands out for the payer.
 
+An invoice has one open order at a time. Who chooses another way to pay has the first one closed
+at its channel; only a channel that gives no answer can not hold him up, and a second success goes
+back by itself.
+"""
+
+import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -7,17 +14,25 @@ from sqlalchemy.orm import Session
 
 from app.billing import collection
 from app.billing import queries as invoices
-from app.channels.base import Ask, Channel, ChannelName, Method
+from app.billing.models import Invoice
+from app.channels.base import RETURNING, Ask, ChannelName, Method, Opened
 from app.core import ids
 from app.core.db import Transaction, merchant_of
-from app.core.errors import Conflict
+from app.core.errors import Conflict, Invalid
 from app.identity import clocks
-from app.payments import healing, queries
+from app.payments import closing, healing, queries
+from app.payments.closing import ChannelOf, PaymentUnderWay
 from app.payments.models import PAYMENT, PaymentEvent, PaymentOrder, PaymentStatus
 from app.payments.trade_numbers import new_trade_no
 
-QR_LIFETIME = timedelta(minutes=15)
-_QR_CODE = {ChannelName.WECHAT: Method.NATIVE, ChannelName.ALIPAY: Method.PRECREATE}
+TIME_TO_PAY = timedelta(minutes=15)
+H5_URL_LIVES = timedelta(minutes=4)  # five, says WeChat Pay; the payer needs some of it
+
+METHODS: Mapping[ChannelName, tuple[Method, ...]] = {
+    ChannelName.WECHAT: (Method.NATIVE, Method.JSAPI, Method.H5),
+    ChannelName.ALIPAY: (Method.PRECREATE, Method.PAGE, Method.WAP),
+}
+"""What each channel offers; the first one works on any device that can show a QR code."""
 
 
 class InvoiceNotPayable(Conflict):
@@ -34,94 +49,169 @@ class NothingToPay(Conflict):
     code = "nothing_to_pay"
 
 
+class MethodNotOffered(Invalid):
+    """The channel has no such method, or it needs to know more of the payer."""
+
+    code = "method_not_offered"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How somebody wants to pay, and what the channel has to know of him for that.
+
+    H5 needs his address, JSAPI his openid; H5, PAGE and WAP need to know where he comes back.
+    Raises MethodNotOffered.
+    """
+
+    channel: ChannelName
+    method: Method
+    payer_ip: str = ""
+    openid: str = ""
+    return_url: str = ""
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS[self.channel]:
+            raise MethodNotOffered(f"{self.channel} has no {self.method}", path="method")
+        if self.method is Method.JSAPI and not self.openid:
+            raise MethodNotOffered("jsapi needs the payer's openid", path="openid")
+        if self.method is Method.H5 and not _is_address(self.payer_ip):
+            raise MethodNotOffered("h5 needs the payer's IP address", path="payerIp")
+        if self.method in RETURNING and not self.return_url:
+            raise MethodNotOffered(f"{self.method} needs a return URL", path="returnUrl")
+
+    def is_of(self, order: PaymentOrder) -> bool:
+        """Tell whether what was handed out for the order serves this payer, too."""
+        return (self.channel, self.method, self.openid, self.return_url) == (
+            order.channel,
+            order.method,
+            order.openid,
+            order.return_url,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """An order that waits for its payer: draw `qr_payload` as a QR code."""
+    """An order that waits for its payer, who goes where `payload` says: see `channels.Opened`."""
 
     order_id: int
     method: Method
-    qr_payload: str
+    payload: str
     expires_at: datetime
 
 
 def open_payment(
     transaction: Transaction,
-    channel: Channel,
+    channel_of: ChannelOf,
     invoice_id: int,
     *,
+    choice: Choice,
     notify_url: str,
     now: datetime,
 ) -> Opening:
-    """Open a payment order for the invoice at `channel`, or return the one that is open there.
+    """Open a payment order for the invoice as chosen, or return the one that is open like that.
 
-    `now` is real. The channel is asked between transactions: no row is locked while we wait for
-    it. Without its answer the order stays `created`: whoever comes next, the payer or
+    `now` is real. Channels are asked between transactions: no row is locked while we wait for
+    them. Without an answer the order stays `created`: whoever comes next, the payer or
     `jobs.payments`, asks about it before anything else is tried, so there is never a second one.
 
-    Raises NotFound, InvoiceNotPayable, InvoiceOutdated, NothingToPay, ChannelUnavailable and
-    ChannelRefused.
+    Raises NotFound, InvoiceNotPayable, InvoiceOutdated, NothingToPay, PaymentUnderWay,
+    ChannelUnavailable and ChannelRefused.
     """
+    channel = channel_of(choice.channel)
     with transaction() as session:
-        left = _find_unsettled(session, invoice_id, channel, now=now)
-    if left is not None:
-        healing.settle(transaction, channel, left, now=now)
+        check_payable(session, invoices.get_invoice(session, invoice_id), now=now)
+        others = [
+            healing.Question.about(order)
+            for order in queries.list_open(session, invoice_id)
+            if not choice.is_of(order)
+        ]
+        unsettled = _find_unsettled(session, invoice_id, choice, now=now)
+    closing.make_way(transaction, channel_of, others, channel=choice.channel, now=now)
+    if unsettled is not None:
+        healing.settle(transaction, channel, unsettled, now=now)
 
     with transaction() as session:
-        order = _find_or_write(session, invoice_id, channel, now=now)
-        if order.qr_payload is not None:
-            return _opening(order, order.qr_payload)
+        order = _find_or_write(session, invoice_id, choice, now=now)
+        if order.payload is not None and not _is_stale(order, now=now):
+            return _opening(order, order.payload)
         ask = _ask(session, order, notify_url)
     opened = channel.open(ask, now=now)
 
     with transaction() as session:
         order = queries.lock_order(session, order.id)
-        if PAYMENT.allows(order.status, PaymentEvent.SUBMIT):
-            order.status = PAYMENT.after(order.status, PaymentEvent.SUBMIT)
-            order.qr_payload = opened.payload
+        _hand_out(order, opened, now=now)
         return _opening(order, opened.payload)
 
 
-def _find_unsettled(
-    session: Session, invoice_id: int, channel: Channel, *, now: datetime
-) -> healing.Question | None:
-    """Return the order whose end has to be known first: no answer yet, or past its time."""
-    order = queries.find_newest(session, invoice_id, channel.name)
-    if order is None or order.status not in queries.OPEN:
-        return None
-    is_waiting = order.status is PaymentStatus.PENDING and now < order.expires_at
-    return None if is_waiting else healing.Question.about(order)
-
-
-def _find_or_write(
-    session: Session, invoice_id: int, channel: Channel, *, now: datetime
-) -> PaymentOrder:
-    """Return the open order, or write down a new one; the invoice's lock lets one in at a time."""
-    invoice = collection.lock_invoice(session, invoice_id)
+def check_payable(session: Session, invoice: Invoice, *, now: datetime) -> None:
+    """Raise InvoiceNotPayable, NothingToPay or InvoiceOutdated; `now` is real."""
     if not collection.is_payable(invoice):
         raise InvoiceNotPayable(f"an invoice that is {invoice.status} can not be paid")
     if not invoice.due:
         raise NothingToPay("nothing is due on this invoice")
     if collection.is_outdated(invoice, now=now + clocks.get_merchant(session).clock_offset):
         raise InvoiceOutdated("its rates held for 30 days; it is to be issued anew")
-    order = queries.find_newest(session, invoice_id, channel.name)
-    if order is not None and order.status in queries.OPEN and now < order.expires_at:
-        return order
+
+
+def _find_unsettled(
+    session: Session, invoice_id: int, choice: Choice, *, now: datetime
+) -> healing.Question | None:
+    """Return the order whose end has to be known first: no answer yet, or past its time."""
+    for order in queries.list_open(session, invoice_id):
+        is_waiting = order.status is PaymentStatus.PENDING and now < order.expires_at
+        if choice.is_of(order) and not is_waiting:
+            return healing.Question.about(order)
+    return None
+
+
+def _find_or_write(
+    session: Session, invoice_id: int, choice: Choice, *, now: datetime
+) -> PaymentOrder:
+    """Return the open order, or write down a new one; the invoice's lock lets one in at a time."""
+    invoice = collection.lock_invoice(session, invoice_id)
+    check_payable(session, invoice, now=now)
+    here = [
+        order for order in queries.list_open(session, invoice_id) if order.channel is choice.channel
+    ]
+    for order in here:
+        if choice.is_of(order) and now < order.expires_at:
+            return order
+    if here:
+        raise PaymentUnderWay("somebody is opening a payment of it; try again in a moment")
     order = PaymentOrder(
         merchant_id=merchant_of(session),
         id=ids.new_id(),
         invoice_id=invoice.id,
-        channel=channel.name,
-        method=_QR_CODE[channel.name],
+        channel=choice.channel,
+        method=choice.method,
         out_trade_no=new_trade_no(merchant_of(session)),
         amount_minor=invoice.due_minor,
         status=PaymentStatus.CREATED,
-        expires_at=now + QR_LIFETIME,
+        payer_ip=choice.payer_ip,
+        openid=choice.openid,
+        return_url=choice.return_url,
+        expires_at=now + TIME_TO_PAY,
         queries=0,
         next_query_at=now + healing.LADDER[0],
         created_at=now,
     )
     session.add(order)
     return order
+
+
+def _is_address(written: str) -> bool:
+    try:
+        ipaddress.ip_address(written)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_stale(order: PaymentOrder, *, now: datetime) -> bool:
+    """Tell whether what was handed out is too old to begin with; the same order gets it anew."""
+    if order.method is not Method.H5 or order.payload_at is None:
+        return False
+    return now >= order.payload_at + H5_URL_LIVES
 
 
 def _ask(session: Session, order: PaymentOrder, notify_url: str) -> Ask:
@@ -136,8 +226,19 @@ def _ask(session: Session, order: PaymentOrder, notify_url: str) -> Ask:
         notify_url=notify_url,
         attach=ids.show_merchant(order.merchant_id),
         method=order.method,
+        payer_ip=order.payer_ip,
+        openid=order.openid,
+        return_url=order.return_url,
     )
 
 
-def _opening(order: PaymentOrder, qr_payload: str) -> Opening:
-    return Opening(order.id, order.method, qr_payload, order.expires_at)
+def _hand_out(order: PaymentOrder, opened: Opened, *, now: datetime) -> None:
+    """Keep what the channel handed out, unless the order has ended meanwhile."""
+    if PAYMENT.allows(order.status, PaymentEvent.SUBMIT):
+        order.status = PAYMENT.after(order.status, PaymentEvent.SUBMIT)
+    if order.status is PaymentStatus.PENDING:
+        order.payload, order.payload_at = opened.payload, now
+
+
+def _opening(order: PaymentOrder, payload: str) -> Opening:
+    return Opening(order.id, order.method, payload, order.expires_at)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.channels.base import ChannelName
 from app.core import db
 from app.core.errors import NotFound
+from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.payments.models import (
     PaymentOrder,
     PaymentStatus,
@@ -72,6 +73,23 @@ def list_of_invoice(session: Session, invoice_id: int) -> Sequence[PaymentOrder]
     return session.scalars(
         select(PaymentOrder).where(PaymentOrder.invoice_id == invoice_id).order_by(PaymentOrder.id)
     ).all()
+
+
+def list_orders(
+    session: Session,
+    *,
+    invoice_id: int | None = None,
+    status: PaymentStatus | None = None,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> Page[PaymentOrder]:
+    """Return orders, newest first; each filter that is given narrows the page. Raises Invalid."""
+    statement = select(PaymentOrder)
+    if invoice_id is not None:
+        statement = statement.where(PaymentOrder.invoice_id == invoice_id)
+    if status is not None:
+        statement = statement.where(PaymentOrder.status == status)
+    return newest_first(session, statement, PaymentOrder.id, cursor=cursor, limit=limit)
 
 
 def list_open(session: Session, invoice_id: int) -> Sequence[PaymentOrder]:

@@ -45,6 +45,7 @@ _ROWS = {
     "InvoiceWithLines": "inv",
     "LedgerTransactionOut": "ltx",
     "MetricOut": "mtr",
+    "PaymentOrderOut": "po",
     "PriceReplayOut": "rpl",
     "PriceReplayWithTotals": "rpl",
     "ProductOut": "prod",
@@ -58,6 +59,7 @@ _ROWS = {
 _USD, _CNY = "USD", "CNY"
 _VALUES: Mapping[str, Any] = {
     "account": "merchant_payable",
+    "channelState": "SUCCESS",
     "action": "rate_card.published",
     "actorName": "ada@example.com",
     "against": f"rcv_{_ID}",
@@ -102,6 +104,7 @@ _VALUES: Mapping[str, Any] = {
     "match": {"model": ["gpt-5"]},
     "maximumAmount": None,
     "message": "",
+    "jsapi": None,
     "metric": "tokens_input",
     "minimumAmount": None,
     "name": "Chat API",
@@ -120,6 +123,7 @@ _VALUES: Mapping[str, Any] = {
     "publisher": "sandbox fixture",
     "qrPayload": "weixin://wxpay/bizpayurl?pr=…",
     "quantity": "12500",
+    "redirectUrl": None,
     "recipient": "finance@example.cn",
     "reissueOfId": None,
     "rejected": 0,

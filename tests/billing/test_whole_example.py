@@ -18,12 +18,11 @@ from app.metering.events import Outcome
 from app.metering.ingestion import MerchantWindow, ingest
 from app.payments import queries as payments
 from app.payments.capture import record_capture
-from app.payments.opening import open_payment
 from app.pricing import coupons
 from app.pricing.coupons import Benefit, Bounds
 from tests.billing.make import RATES, Sent
 from tests.make import ADA, Make, cny, usd
-from tests.payments.builders import FakeChannel, books, paid
+from tests.payments.builders import FakeChannel, books, opened_at, paid
 
 FIRST_OF_MAY = datetime(2026, 4, 30, 16, tzinfo=UTC)  # midnight in Shanghai
 MAY_20 = datetime(2026, 5, 20, 4, tzinfo=UTC)
@@ -141,8 +140,7 @@ def test_paid_by_wechat_the_merchant_is_owed_the_settlement(finalized: Transacti
     channel = FakeChannel()
     with finalized() as session:
         invoice_id = the_invoice(session).id
-    notify_url = "http://127.0.0.1:8000/api/webhooks/wechat"
-    open_payment(finalized, channel, invoice_id, notify_url=notify_url, now=GRACE_OVER)
+    opened_at(finalized, channel, invoice_id, now=GRACE_OVER)
 
     with finalized() as session:
         (order,) = payments.list_of_invoice(session, invoice_id)

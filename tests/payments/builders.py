@@ -25,16 +25,18 @@ from app.channels.base import (
     Trade,
     TradeState,
 )
-from app.core.db import merchant_of
+from app.core.db import Transaction, merchant_of
 from app.core.ids import new_id, random_base62
 from app.core.money import Currency, Money
 from app.customers.models import Contract
 from app.ledger import journals, posting
 from app.ledger.queries import balances
+from app.payments import opening
 from app.payments.models import PaymentOrder, PaymentStatus
 from app.payments.trade_numbers import new_trade_no
 from tests.make import NOON, Make, cny
 
+NOTIFY_URL = "http://127.0.0.1:8000/api/webhooks/wechat"
 COLLECTED = cny(90_533)
 LATER = NOON + timedelta(minutes=3)
 
@@ -107,7 +109,8 @@ def order_for(session: Session, invoice: Invoice, **columns: Any) -> PaymentOrde
         "out_trade_no": new_trade_no(merchant_of(session)),
         "amount_minor": invoice.collection_minor,
         "status": PaymentStatus.PENDING,
-        "qr_payload": "weixin://wxpay/bizpayurl?pr=abc",
+        "payload": "weixin://wxpay/bizpayurl?pr=abc",
+        "payload_at": NOON,
         "expires_at": NOON + timedelta(minutes=15),
         "next_query_at": NOON + timedelta(seconds=5),
         "created_at": NOON,
@@ -127,6 +130,28 @@ def paid(order: PaymentOrder, amount: Money | None = None, txn: str = "") -> Tra
         channel_txn_id=txn or f"txn-{order.id}",
         paid=amount or order.amount,
         paid_at=LATER,
+    )
+
+
+def opened_at(
+    transaction: Transaction,
+    channel: "FakeChannel",
+    invoice_id: int,
+    *,
+    beside: "FakeChannel | None" = None,
+    method: Method | None = None,
+    now: datetime,
+    **payer: str,
+) -> opening.Opening:
+    """Open a payment at this channel, by QR code unless told how; another may be `beside` it."""
+    there = {fake.name: fake for fake in (channel, beside) if fake}
+    return opening.open_payment(
+        transaction,
+        there.__getitem__,
+        invoice_id,
+        choice=opening.Choice(channel.name, method or opening.METHODS[channel.name][0], **payer),
+        notify_url=NOTIFY_URL,
+        now=now,
     )
 
 
@@ -219,6 +244,10 @@ class FakeChannel:
     @property
     def methods(self) -> frozenset[Method]:
         return frozenset(Method)
+
+    def wait(self, order: PaymentOrder) -> None:
+        """Know the order, unpaid."""
+        self.trades[order.out_trade_no] = Trade(TradeState.PENDING, order.out_trade_no, "NOTPAY")
 
     def pay(self, order: PaymentOrder) -> None:
         self.trades[order.out_trade_no] = paid(order)

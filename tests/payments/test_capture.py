@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.billing import collection
 from app.billing.models import InvoiceStatus
-from app.channels.base import ChannelName, Trade, TradeState
+from app.channels.base import ChannelName, Method, Trade, TradeState
 from app.core.db import begin
 from app.core.errors import NotFound
 from app.core.money import Currency, Money
@@ -19,6 +19,7 @@ from app.ledger.queries import unbalanced
 from app.payments import queries
 from app.payments.capture import NotPaid, Outcome, record_capture
 from app.payments.models import PAYMENT, CaseReason, CaseStatus, PaymentEvent, PaymentStatus
+from app.payments.opening import METHODS
 from app.webhooks.models import WebhookEvent
 from tests.make import NOON, Make, cny
 from tests.payments.builders import COLLECTED, LATER, books, issue, order_for, paid
@@ -42,7 +43,8 @@ def test_a_capture_pays_the_invoice(session: Session) -> None:
     assert invoice.status is InvoiceStatus.PAID
     assert invoice.paid_at == NOON
     assert order.status is PaymentStatus.CAPTURED
-    assert order.captured_at == LATER
+    assert (order.captured_at, order.raw_state) == (LATER, "SUCCESS")
+    assert order.credited_at == NOON
     assert order.captured_minor == 90_533
     assert order.next_query_at is None
     assert events(session) == ["invoice.paid"]
@@ -143,7 +145,7 @@ def test_money_put_aside_is_put_aside_once(session: Session) -> None:
 
 def test_the_second_payment_of_an_invoice_is_put_aside(session: Session) -> None:
     invoice = issue(session)
-    first, second = order_for(session, invoice), order_for(session, invoice)
+    first, second = order_for(session, invoice), order_for(session, invoice, method=Method.H5)
     capture(session, paid(first))
 
     outcome = capture(session, paid(second))
@@ -225,7 +227,10 @@ def test_two_orders_paid_at_once_pay_one_invoice_once(engine: Engine) -> None:
     with begin(engine, merchant_id) as session:
         Make(session).merchant()
         invoice = issue(session)
-        trades = [paid(order_for(session, invoice)) for _ in range(8)]
+        late = {"status": PaymentStatus.CLOSED, "next_query_at": None}
+        orders = [order_for(session, invoice)]
+        orders += [order_for(session, invoice, **late) for _ in range(7)]
+        trades = [paid(order) for order in orders]
 
     def one(trade: Trade) -> Outcome:
         with begin(engine, merchant_id) as session:
@@ -258,7 +263,10 @@ def test_every_fen_received_is_in_the_books(
     with begin(engine, Make.new_merchant_id()) as session:
         Make(session).merchant()
         invoice = issue(session)
-        orders = [order_for(session, invoice, status=status) for status in statuses]
+        orders = [
+            order_for(session, invoice, status=status, method=method)
+            for status, method in zip(statuses, METHODS[ChannelName.WECHAT], strict=False)
+        ]
         if is_void:
             collection.void(session, invoice, reason="a law", now=NOON)
         received: dict[str, int] = {}

@@ -13,14 +13,14 @@ from app.billing.credit_notes import CreditRequest
 from app.billing.models import Invoice, InvoiceLine, InvoiceStatus, LineKind
 from app.channels.base import ChannelName, ChannelUnavailable
 from app.core.db import Transaction
-from app.payments import capture, closing, opening
+from app.payments import capture, closing
 from app.payments import queries as payments
 from app.payments.models import CaseReason, PaymentStatus
+from app.payments.opening import InvoiceOutdated
 from tests.make import ADA, NOON, cny
-from tests.payments.builders import FakeChannel, books, issue, order_for, paid
+from tests.payments.builders import FakeChannel, books, issue, opened_at, order_for, paid
 
 A_TENTH = CreditRequest(CreditReason.CORRECTION, total_minor=1_264)
-NOTIFY = "http://127.0.0.1:8000/api/webhooks/wechat"
 
 
 def billed(session: Session) -> Invoice:
@@ -60,7 +60,7 @@ def opened(transaction: Transaction, channel: FakeChannel) -> tuple[int, int]:
     """Issue an invoice and open a payment of it; return both ids."""
     with transaction() as session:
         invoice_id = billed(session).id
-    shown = opening.open_payment(transaction, channel, invoice_id, notify_url=NOTIFY, now=NOON)
+    shown = opened_at(transaction, channel, invoice_id, now=NOON)
     return invoice_id, shown.order_id
 
 
@@ -87,7 +87,7 @@ def test_the_next_code_asks_for_what_is_left(watched: Transaction, channel: Fake
     with watched() as session:
         credit(session, invoice_id)
 
-    opening.open_payment(watched, channel, invoice_id, notify_url=NOTIFY, now=NOON)
+    opened_at(watched, channel, invoice_id, now=NOON)
 
     assert channel.asks[-1].amount == cny(81_480)
 
@@ -154,12 +154,11 @@ def test_an_old_invoice_opens_no_payment(watched: Transaction, channel: FakeChan
     with watched() as session:
         invoice_id = issue(session).id
 
-    with pytest.raises(opening.InvoiceOutdated):
-        opening.open_payment(
+    with pytest.raises(InvoiceOutdated):
+        opened_at(
             watched,
             channel,
             invoice_id,
-            notify_url=NOTIFY,
             now=NOON + collection.PRICE_HOLDS + timedelta(seconds=1),
         )
 

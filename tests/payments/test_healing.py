@@ -9,17 +9,18 @@ from sqlalchemy.orm import Session
 
 from app.billing.models import InvoiceStatus
 from app.billing.queries import get_invoice
-from app.channels.base import ChannelName, ChannelUnavailable
+from app.channels.base import ChannelName, ChannelUnavailable, Method
 from app.core.db import Transaction, begin
 from app.identity import clocks
 from app.payments import queries
-from app.payments.healing import Found, heal, next_query_at, watch
+from app.payments.healing import Found, ask, heal, next_query_at, watch
 from app.payments.models import PaymentOrder, PaymentStatus
 from tests.make import NOON, Make
 from tests.payments.builders import FakeChannel, issue, order_for
 
 SECOND = timedelta(seconds=1)
 SOON = NOON + 5 * SECOND
+NO_ANSWER = {"status": PaymentStatus.CREATED, "payload": None, "payload_at": None}
 EXPIRED = NOON + timedelta(minutes=15)
 
 
@@ -47,7 +48,7 @@ def test_a_lost_callback_heals(
 def test_an_order_created_before_a_crash_heals(watched: Transaction, channel: FakeChannel) -> None:
     with watched() as session:
         invoice = issue(session)
-        order = order_for(session, invoice, status=PaymentStatus.CREATED, qr_payload=None)
+        order = order_for(session, invoice, **NO_ANSWER)
     channel.pay(order)
 
     heal(watched, {channel.name: channel}, now=SOON)
@@ -85,13 +86,15 @@ def test_an_order_that_waits_is_asked_about_less_and_less(
         asked_at.append((now - NOON).total_seconds())
         now = now_is(watched, order).next_query_at or EXPIRED
 
-    assert asked_at == [5, 10, 25, 55, 115, 415]
+    assert asked_at == [5, 30, 60, 180, 300, 600]
     assert now == EXPIRED
 
 
 def test_an_expired_order_is_closed_at_the_channel(
     watched: Transaction, channel: FakeChannel, order: PaymentOrder
 ) -> None:
+    channel.wait(order)
+
     assert heal(watched, {channel.name: channel}, now=EXPIRED) == Counter({Found.CLOSED: 1})
     assert channel.calls == ["query", "close"]
     assert now_is(watched, order).status is PaymentStatus.CLOSED
@@ -137,10 +140,68 @@ def test_a_silent_channel_is_asked_once_a_call(
     assert order.queries == 0
 
 
-def test_after_the_ladder_the_last_step_repeats(order: PaymentOrder) -> None:
-    order.queries = 9
+def test_after_its_time_an_order_is_asked_about_from_the_foot_of_the_ladder(
+    order: PaymentOrder,
+) -> None:
+    later = EXPIRED + timedelta(hours=1)
 
-    assert next_query_at(order, now=EXPIRED) == EXPIRED + timedelta(minutes=30)
+    assert next_query_at(order, now=EXPIRED) == EXPIRED + 5 * SECOND
+    assert next_query_at(order, now=EXPIRED + 5 * SECOND) == EXPIRED + 30 * SECOND
+    assert next_query_at(order, now=later) == later + timedelta(minutes=30)
+
+
+def test_a_code_nobody_had_come_to_is_looked_at_once_more(
+    watched: Transaction, channel: FakeChannel, order: PaymentOrder
+) -> None:
+    heal(watched, {channel.name: channel}, now=EXPIRED)
+    closed = now_is(watched, order)
+    again = EXPIRED + timedelta(minutes=1)
+
+    assert (closed.status, closed.next_query_at) == (PaymentStatus.CLOSED, again)
+    assert heal(watched, {channel.name: channel}, now=again) == Counter({Found.CLOSED: 1})
+    assert now_is(watched, order).next_query_at is None
+
+
+def test_money_for_a_code_that_could_not_be_closed_is_found_without_a_callback(
+    watched: Transaction, channel: FakeChannel, order: PaymentOrder
+) -> None:
+    heal(watched, {channel.name: channel}, now=EXPIRED)
+    channel.pay(order)
+
+    found = heal(watched, {channel.name: channel}, now=EXPIRED + timedelta(minutes=1))
+
+    assert found == Counter({Found.CAPTURED: 1})
+    with watched() as session:
+        assert paid_at(session, order.invoice_id) is not None
+
+
+def test_who_says_that_he_has_paid_is_believed_enough_to_ask_at_once(
+    watched: Transaction, channel: FakeChannel, order: PaymentOrder
+) -> None:
+    found = [ask(watched, channel, order.id, now=NOON + n * SECOND / 2) for n in (1, 2, 4)]
+    channel.pay(order)
+
+    assert found == [Found.WAITING, None, Found.WAITING]
+    assert ask(watched, channel, order.id, now=NOON + 4 * SECOND) is Found.CAPTURED
+    assert ask(watched, channel, order.id, now=NOON + 8 * SECOND) is None
+
+
+def test_an_order_that_has_ended_forgets_who_wanted_to_pay(
+    watched: Transaction, channel: FakeChannel
+) -> None:
+    with watched() as session:
+        invoice = issue(session)
+        h5 = order_for(session, invoice, method=Method.H5, payer_ip="203.0.113.7")
+        jsapi = order_for(session, invoice, method=Method.JSAPI, openid="oUpF8uMuAJO_M2pxb1Q9zNjW")
+    channel.pay(jsapi)
+
+    heal(watched, {channel.name: channel}, now=EXPIRED)
+
+    assert (now_is(watched, h5).status, now_is(watched, h5).payer_ip) == (PaymentStatus.CLOSED, "")
+    assert (now_is(watched, jsapi).status, now_is(watched, jsapi).openid) == (
+        PaymentStatus.CAPTURED,
+        "",
+    )
 
 
 def test_a_payer_who_waits_finds_out_at_once(

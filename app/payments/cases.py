@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.audit import recording
@@ -18,11 +19,20 @@ from app.payments import queries, refund_queries, refunds
 from app.payments.models import CASE, CaseEvent, CaseStatus, UnallocatedPayment
 from app.payments.refund_models import UNDER_WAY, Refund, RefundStatus
 
+_STUCK = (Refund.status.in_(UNDER_WAY), Refund.trouble != "")
+
 
 class CaseUnderWay(Conflict):
     """The money is on its way back to who had sent it."""
 
     code = "case_under_way"
+
+
+class Waiting(NamedTuple):
+    """How many open cases there are, and how many refunds that are stuck."""
+
+    cases: int
+    stuck: int
 
 
 def send_back_again(session: Session, case_id: int, *, actor: Actor, now: datetime) -> Refund:
@@ -57,6 +67,16 @@ def keep(
     return case
 
 
+def count_all(reader: Session) -> Waiting:
+    """Return how much waits over all merchants."""
+    open_cases = select(func.count()).where(UnallocatedPayment.status == CaseStatus.OPEN)
+    stuck = select(func.count()).where(*_STUCK)
+    found = [
+        reader.scalar(counted.execution_options(platform=True)) for counted in (open_cases, stuck)
+    ]
+    return Waiting(found[0] or 0, found[1] or 0)
+
+
 def list_open(session: Session) -> Sequence[UnallocatedPayment]:
     """Return the open cases of the session's merchant, the oldest first."""
     return session.scalars(
@@ -82,8 +102,7 @@ def list_all_stuck(
 
     Those are abnormal at their channel, or our account there holds too little for them.
     """
-    statement = select(Refund).where(Refund.status.in_(UNDER_WAY), Refund.trouble != "")
-    anywhere = statement.execution_options(platform=True)
+    anywhere = select(Refund).where(*_STUCK).execution_options(platform=True)
     return newest_first(reader, anywhere, Refund.id, cursor=cursor, limit=limit)
 
 

@@ -57,13 +57,13 @@ def counts(session: Session, wanted: RefundFilter) -> dict[RefundStatus, int]:
     """Return how many refunds stand in each status, whatever status is wanted."""
     conditions = _conditions(replace(wanted, status=None))
     grouped = select(Refund.status, func.count()).where(*conditions).group_by(Refund.status)
-    return dict.fromkeys(RefundStatus, 0) | dict(session.execute(grouped).tuples().all())
+    return dict.fromkeys(RefundStatus, 0) | dict(session.execute(grouped).all())
 
 
 def count_disputes(session: Session) -> dict[DisputeStatus, int]:
     """Return how many disputes stand in each status."""
     grouped = select(Dispute.status, func.count()).group_by(Dispute.status)
-    return dict.fromkeys(DisputeStatus, 0) | dict(session.execute(grouped).tuples().all())
+    return dict.fromkeys(DisputeStatus, 0) | dict(session.execute(grouped).all())
 
 
 def abouts(session: Session, rows: Iterable[Refund | Dispute]) -> Mapping[int, About]:

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 
 from app.billing import queries as invoices
 from app.core import clock, outbox
-from app.core.errors import Unavailable
+from app.core.errors import NotFound, Unavailable
 from app.core.ids import Prefix, find_merchant, read, show, show_merchant
 from app.core.outbox import Backlog, JobState, OutboxJob
 from app.extensions import reading, ring, runtime, transaction
@@ -122,6 +122,16 @@ def merchant_names(session: Session, merchant_ids: Iterable[int]) -> dict[int, s
     found: dict[int, Merchant] = identity.merchants_by_id(session, wanted)
     names = {merchant_id: merchant.name for merchant_id, merchant in found.items()}
     return dict.fromkeys(wanted, _PLATFORM) | names
+
+
+def known_merchant(text: str) -> int:
+    """Return the number of the merchant of this public id. Raises NotFound."""
+    merchant_id = find_merchant(text)
+    if merchant_id is not None:
+        with reading() as session:
+            if identity.merchants_by_id(session, [merchant_id]):
+                return merchant_id
+    raise NotFound("there is no merchant of this id", path="merchant")
 
 
 def _queues() -> list[Queue]:

@@ -13,13 +13,12 @@ from app.billing import failures, runs
 from app.billing import queries as invoices
 from app.billing.run_models import InvoiceRun, RunTrigger
 from app.core import clock, outbox
-from app.core.errors import NotFound
-from app.core.ids import find_merchant, show_merchant
+from app.core.ids import show_merchant
 from app.extensions import reading, transaction
 from app.identity import clocks
 from app.identity import queries as identity
 from app.web import listing
-from app.web.admin import merchant_names
+from app.web.admin import known_merchant, merchant_names
 from app.web.page import page
 
 SILENT = timedelta(minutes=1)
@@ -86,7 +85,7 @@ def admin_runs() -> Response:
 def run_invoices() -> Response:
     """Have what is due invoiced, of one merchant or of all that have something."""
     wanted = request.form.get("merchant", "")
-    merchants = [_known(wanted)] if wanted else _due()
+    merchants = [known_merchant(wanted)] if wanted else _due()
     for merchant_id in merchants:
         with transaction(merchant_id) as session:
             trigger = RunTrigger.ADMIN.value
@@ -116,22 +115,13 @@ def admin_failures() -> Response:
 
 def retry_failure(merchant: str, subject: str) -> Response:
     """Try one contract or draft again at once."""
-    merchant_id = _known(merchant)
+    merchant_id = known_merchant(merchant)
     with transaction(merchant_id) as session:
         failures.retry(session, subject, now=clocks.now(session))
         trigger = RunTrigger.ADMIN.value
         outbox.owe(session, "jobs.billing.catch_up", now=clock.now(), trigger=trigger)
     flash(_("It is being tried again."), "ok")
     return redirect(url_for("web.admin_failures"), 303)
-
-
-def _known(text: str) -> int:
-    merchant_id = find_merchant(text)
-    if merchant_id is not None:
-        with reading() as session:
-            if identity.merchants_by_id(session, [merchant_id]):
-                return merchant_id
-    raise NotFound("there is no merchant of this id")
 
 
 def _due() -> list[int]:

@@ -28,16 +28,14 @@ from app.extensions import transaction
 from app.ledger import queries as ledger
 from app.ledger.journals import Account
 from app.metering import rates
-from app.payments import queries as payments
-from app.payments.models import CaseStatus
 from app.pricing import queries as catalogue
-from app.web import charts, onboarding
+from app.web import charts, onboarding, refund_troubles
 from app.web.access import now
-from app.web.amounts import grouped
 from app.web.axes import axis_days, short
 from app.web.moments import format_date
 from app.web.page import is_partial, page
 from app.web.refusals import say_code
+from app.web.troubles import Trouble
 from app.webhooks import queries as webhooks
 from app.webhooks.models import DisabledReason, EndpointStatus, WebhookEndpoint
 
@@ -64,15 +62,6 @@ class Span:
 
     def __iter__(self) -> Iterator[date]:
         return (self.first_day + timedelta(number) for number in range(self.days))
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Something that wants the merchant's attention, and where to look."""
-
-    title: str
-    text: str
-    href: str
 
 
 def dashboard() -> Response:
@@ -217,16 +206,7 @@ def _troubles(session: Session) -> list[Trouble]:
     troubles = []
     for endpoint in webhooks.list_endpoints(session):
         troubles += _webhook_trouble(endpoint)
-    cases = [row for row in payments.list_unallocated(session) if row.status is CaseStatus.OPEN]
-    for case in cases:
-        order = payments.get_order(session, case.payment_order_id)
-        troubles.append(
-            Trouble(
-                _("%(amount)s came that pays no invoice", amount=grouped(case.amount)),
-                _("It is booked aside until it is decided."),
-                url_for("web.invoice", invoice_id=show(Prefix.INVOICE, order.invoice_id)),
-            )
-        )
+    troubles += refund_troubles.list_troubles(session)
     troubles += [_failure_trouble(row) for row in failures.list_failures(session).rows]
     return troubles + [
         _unpriced_trouble(session, each) for each in alerts.unpriced(session, now=now())

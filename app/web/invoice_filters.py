@@ -44,8 +44,8 @@ def chosen(session: Session) -> Wanted:
         kind=listing.chosen(InvoiceKind, "kind"),
         customer_id=chosen_customer(session),
         currency=listing.chosen(Currency, "currency"),
-        from_day=_day("from"),
-        to_day=_day("to"),
+        from_day=chosen_day("from"),
+        to_day=chosen_day("to"),
         least=_fen("least"),
         most=_fen("most"),
         q=request.args.get("q", "").strip(),
@@ -113,7 +113,8 @@ def fields() -> dict[str, Any]:
     }
 
 
-def _day(name: str) -> date | None:
+def chosen_day(name: str) -> date | None:
+    """Return the filter `name` as a day, or None when it is not set. Raises Invalid."""
     text = request.args.get(name, "")
     if not text:
         return None

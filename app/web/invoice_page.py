@@ -22,10 +22,18 @@ from app.documents.formats import percent
 from app.documents.models import Document, DocumentKind
 from app.extensions import runtime
 from app.ledger import queries as ledger
+from app.payments import cases
 from app.payments import queries as payments
-from app.payments.models import CaseReason, CaseStatus, PaymentOrder, PaymentStatus
+from app.payments.models import PaymentOrder, PaymentStatus
 from app.pricing import queries as catalogue
-from app.web import fapiao, invoice_actions, invoice_lines, reminders
+from app.web import (
+    fapiao,
+    invoice_actions,
+    invoice_lines,
+    refund_card,
+    refund_words,
+    reminders,
+)
 from app.web.access import now
 from app.web.invoice_story import Facts, posted_at, story_of
 from app.web.invoice_workings import Figures, workings
@@ -90,6 +98,7 @@ def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
         "paid_by": payments.find_paying(session, invoice.id),
         "reminders": reminders.card(session, invoice),
         "fapiao": fapiao.card(session, invoice),
+        "back": refund_card.card(session, invoice),
     }
 
 
@@ -129,6 +138,8 @@ def _next_step(invoice: Invoice) -> str:
     words: dict[InvoiceStatus, str] = {
         InvoiceStatus.UNCOLLECTIBLE: _("It counts as lost, and can still be paid."),
         InvoiceStatus.PAID: _("It is paid. What was wrong is corrected by a credit note."),
+        InvoiceStatus.PARTIALLY_REFUNDED: _("It is paid, and a part of it went back to the payer."),
+        InvoiceStatus.REFUNDED: _("All that was paid went back to the payer."),
         InvoiceStatus.VOID: _("It is void and asks for nothing."),
     }
     return str(words.get(invoice.status, ""))
@@ -181,14 +192,10 @@ def _print_url(document: Document) -> str:
 
 def _asides(session: Session, orders: Sequence[PaymentOrder]) -> list[tuple[Money, str]]:
     """Return the money that came by these orders and pays nothing, each with the reason."""
-    reasons = {
-        CaseReason.AMOUNT_MISMATCH: _("another amount than we asked for"),
-        CaseReason.INVOICE_NOT_PAYABLE: _("the invoice was not open"),
-        CaseReason.SECOND_TRANSACTION: _("the order was paid twice"),
-    }
+    reasons = refund_words.reasons_aside()
     ids = {order.id for order in orders}
     return [
         (case.amount, reasons[case.reason])
-        for case in payments.list_unallocated(session)
-        if case.payment_order_id in ids and case.status is CaseStatus.OPEN
+        for case in cases.list_open(session)
+        if case.payment_order_id in ids
     ]

@@ -68,20 +68,22 @@ def _life(invoice: Invoice, facts: Facts) -> list[Happening]:
     posted = facts.posted
     is_by_hand = invoice.kind is InvoiceKind.ONE_OFF
     began = _("Written by hand") if is_by_hand else _("The period ended")
-    story = [_at("plus", _("Draft created"), invoice.created_at, text=began)]
+    story = [at_merchants("plus", _("Draft created"), invoice.created_at, text=began)]
     story = [replace(entry, real_at=invoice.drafted_at) for entry in story]
     if invoice.finalized_at:
         text = _("Number, terms and rates were locked")
-        finalized = _at("lock", _("Finalized"), invoice.finalized_at, text=text)
+        finalized = at_merchants("lock", _("Finalized"), invoice.finalized_at, text=text)
         story.append(_placed(finalized, posted.get(Kind.INVOICE_FINALIZED)))
     if invoice.paid_at:
-        paid = _at("circle-check", _("Paid"), invoice.paid_at, tone="ok")
+        paid = at_merchants("circle-check", _("Paid"), invoice.paid_at, tone="ok")
         story.append(_placed(paid, posted.get(Kind.PAYMENT_CAPTURED)))
     if invoice.uncollectible_at:
-        given_up = _at("circle-alert", _("Given up"), invoice.uncollectible_at, tone="bad")
+        given_up = at_merchants("circle-alert", _("Given up"), invoice.uncollectible_at, tone="bad")
         story.append(_placed(given_up, posted.get(Kind.INVOICE_UNCOLLECTIBLE)))
     if invoice.voided_at:
-        voided = _at("ban", _("Voided"), invoice.voided_at, text=_why(invoice, facts), tone="bad")
+        voided = at_merchants(
+            "ban", _("Voided"), invoice.voided_at, text=_why(invoice, facts), tone="bad"
+        )
         story.append(_placed(voided, posted.get(Kind.INVOICE_VOIDED)))
     return story
 
@@ -109,12 +111,12 @@ def _mailed(mail: Mail) -> Happening:
     }
     tone, words = stands[mail.status]
     text = f"{mail.recipient} · {words}"
-    return _real("mail", what[mail.kind], mail.sent_at or mail.created_at, tone=tone, text=text)
+    return at_real("mail", what[mail.kind], mail.sent_at or mail.created_at, tone=tone, text=text)
 
 
 def _reminders(session: Session, invoice: Invoice) -> list[Happening]:
     return [
-        _real("mail", _("Reminder mailed"), told.mail.created_at, text=told.mail.recipient)
+        at_real("mail", _("Reminder mailed"), told.mail.created_at, text=told.mail.recipient)
         for told in reminders.of_invoice(session, invoice)
         if told.mail
     ]
@@ -125,26 +127,26 @@ def _views(session: Session, invoice: Invoice) -> list[Happening]:
     view = viewing.find_view(session, invoice.id)
     if view is None:
         return []
-    first = _real("eye", _("Hosted page opened"), view.first_at)
+    first = at_real("eye", _("Hosted page opened"), view.first_at)
     if view.views == 1:
         return [first]
     text = _("%(count)s times so far", count=view.views)
-    return [first, _real("eye", _("Hosted page opened again"), view.last_at, text=text)]
+    return [first, at_real("eye", _("Hosted page opened again"), view.last_at, text=text)]
 
 
 def _attempt(order: PaymentOrder) -> list[Happening]:
     channel = channel_name(order)
     opened = _("Payment by %(channel)s opened", channel=channel)
-    story = [_real("qr-code", opened, order.created_at, text=order.out_trade_no)]
+    story = [at_real("qr-code", opened, order.created_at, text=order.out_trade_no)]
     if order.captured_at:
         captured = _("%(channel)s received the money", channel=channel)
         text = order.channel_txn_id or ""
-        entry = _real("banknote", captured, order.captured_at, tone="ok", text=text)
+        entry = at_real("banknote", captured, order.captured_at, tone="ok", text=text)
         # A channel tells whole seconds: nobody is paid before he asked.
         story.append(replace(entry, real_at=max(order.captured_at, order.created_at)))
     elif order.status is PaymentStatus.CLOSED:
         ended = _("Payment by %(channel)s ended unpaid", channel=channel)
-        story.append(_real("clock", ended, order.queried_at or order.expires_at))
+        story.append(at_real("clock", ended, order.queried_at or order.expires_at))
     return story
 
 
@@ -154,7 +156,7 @@ def channel_name(order: PaymentOrder) -> str:
 
 def _credited(note: CreditNote) -> Happening:
     title = _("Credited %(amount)s", amount=grouped(note.amount))
-    return _at("undo-2", title, note.created_at, text=note.number, tone="warn")
+    return at_merchants("undo-2", title, note.created_at, text=note.number, tone="warn")
 
 
 def _offset() -> timedelta:
@@ -163,7 +165,9 @@ def _offset() -> timedelta:
     return offset
 
 
-def _at(icon: str, title: str, at: datetime, *, tone: str = "", text: str = "") -> Happening:
+def at_merchants(
+    icon: str, title: str, at: datetime, *, tone: str = "", text: str = ""
+) -> Happening:
     """Return what happened at a time of the merchant's clock.
 
     When that was in real time is only guessed, by how far ahead that clock is today.
@@ -176,7 +180,7 @@ def _placed(entry: Happening, real_at: datetime | None) -> Happening:
     return replace(entry, real_at=real_at) if real_at else entry
 
 
-def _real(icon: str, title: str, at: datetime, *, tone: str = "", text: str = "") -> Happening:
+def at_real(icon: str, title: str, at: datetime, *, tone: str = "", text: str = "") -> Happening:
     """Return what happened in real time; where the clocks differ, that is said."""
     said = " · ".join(filter(None, [text, _("real time") if _offset() else ""]))
     return Happening(tone, icon, title, at, said, at)

@@ -29,6 +29,7 @@ def say_code(code: str, own_words: str) -> str:
         | _sentences_of_corrections()
         | _sentences_of_coupons()
         | _sentences_of_webhooks()
+        | _sentences_of_refunds()
         | _sentences_of_reminders()
     )
     return said.get(code, own_words)
@@ -57,6 +58,7 @@ def _rules() -> dict[str, str]:
         "invalid_branding": _("This text is too long or has control characters."),
         "invalid_coupon": _("This value is not possible here."),
         "invalid_tax_rate": _("From 0 to 100, with at most four decimals."),
+        "invalid_refund": _("Refund more than zero, and of lines as much as of all."),
         "invalid_dates": _("A contract ends after it starts, between the years 2000 and 2199."),
         "invalid_metric": _(
             "At most five dimensions, each with different values; different values are counted "
@@ -121,6 +123,19 @@ def _sentences_of_corrections() -> dict[str, str]:
         "invoice_was_credited": _("A credit note corrected it. Void it and bill the rest by hand."),
         "payment_under_way": _("A payment of this invoice is under way. Try again in a moment."),
         "reissue_too_early": _("Its rates still hold: it can be issued anew after 30 days."),
+    }
+
+
+def _sentences_of_refunds() -> dict[str, str]:
+    return {
+        "case_under_way": _("This money is on its way back already."),
+        "dispute_recorded": _("This case of the channel was recorded already."),
+        "not_refundable": _("No channel holds money of this invoice that could go back."),
+        "refund_not_mailable": _("The buyer is told once the channel has paid."),
+        "refund_preview_outdated": _("Look at what it comes to now, and refund it then."),
+        "refund_too_large": _("That is more than is left to refund."),
+        "refund_window_over": _("The time in which it can be refunded is over."),
+        "too_many_refunds": _("A payment goes back in at most 50 parts."),
     }
 
 

@@ -34,6 +34,7 @@ from app.metering import models as metering
 from app.payments import models as payments
 from app.payments import refund_models as refunds
 from app.pricing import models as pricing
+from app.risk import models as risk
 from app.webhooks import models as webhooks
 
 MODELS = (
@@ -56,6 +57,7 @@ MODELS = (
     reminders,
     replays,
     runs,
+    risk,
     payments,
     refunds,
 )

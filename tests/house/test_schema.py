@@ -20,6 +20,7 @@ WITHOUT_TENANT = {
     "companies",
     "directory",
     "platform_terms",
+    "risk_limits",
     "user_merchants",
     "users",
     "web_sessions",

@@ -22,10 +22,12 @@ _PAGES: Mapping[str, tuple[str, str]] = {
     Prefix.CONTRACT: ("web.contract", "contract_id"),
     Prefix.COUPON: ("web.coupon", "coupon_id"),
     Prefix.CUSTOMER: ("web.customer", "customer_id"),
+    Prefix.DISPUTE: ("web.dispute", "dispute_id"),
     Prefix.FAPIAO_REQUEST: ("web.fapiao_request", "fapiao_request_id"),
     Prefix.INVOICE: ("web.invoice", "invoice_id"),
     Prefix.PRODUCT: ("web.product", "product_id"),
     Prefix.RATE_CARD: ("web.rate_card", "rate_card_id"),
+    Prefix.REFUND: ("web.refund", "refund_id"),
     Prefix.USAGE_EVENT: ("web.usage_event", "event_id"),
 }
 

@@ -77,6 +77,7 @@ BODIES: dict[str, Any] = {
         "logo": "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAGUlEQVR4nGPkL8tjIAUwkaR6VMOohiGl"
         "AQAaKAETEQynHQAAAABJRU5ErkJggg=="
     },
+    "set_refund_settings": {"windowDays": 180},
     "set_reminder_settings": {"isOn": True, "steps": [0]},
     "move_sandbox_clock": {"now": "2027-01-02T04:00:00Z"},
     "ingest_usage_events": {"events": []},

@@ -94,3 +94,23 @@ def test_disputes_are_read(caller: Caller, transaction_of: Transaction) -> None:
     assert shown["held"] == {"amountMinor": 2_709, "currency": "USD"}
     assert caller.get(f"/disputes/{shown['id']}").get_json() == shown
     assert caller.get("/disputes", status="won").get_json()["data"] == []
+
+
+def test_the_window_is_set_and_holds_at_once(caller: Caller, invoice: str) -> None:
+    assert caller.get("/refund-settings").get_json() == {"windowDays": 180, "returnsFee": True}
+
+    answer = caller.call("PUT", "/refund-settings", json={"windowDays": 0})
+
+    assert answer.get_json() == {"windowDays": 0, "returnsFee": True}
+    refused = refund(caller, invoice)
+    assert (refused.status_code, refused.get_json()["code"]) == (409, "refund_window_over")
+    too_long = caller.call("PUT", "/refund-settings", json={"windowDays": 366})
+    assert too_long.status_code == 422
+
+
+def test_a_refund_that_was_not_paid_is_not_mailed(caller: Caller, invoice: str) -> None:
+    made = refund(caller, invoice).get_json()
+
+    answer = caller.post(f"/refunds/{made['id']}/resend", {})
+
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "refund_not_mailable")

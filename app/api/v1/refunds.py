@@ -21,8 +21,9 @@ from app.billing import queries as invoices
 from app.channels.base import ChannelName
 from app.core.ids import Prefix, read, show
 from app.core.money import Currency, Money
-from app.identity.models import Scope
-from app.payments import disputes, refund_queries, refunds
+from app.identity import clocks, merchants
+from app.identity.models import Merchant, Scope
+from app.payments import disputes, refund_mailing, refund_queries, refunds
 from app.payments.refund_models import (
     Dispute,
     DisputeStatus,
@@ -61,6 +62,26 @@ class RefundIn(In, kw_only=True):
         if self.lines is not None:
             lines = {line.position: Money(line.amount_minor, Currency.CNY) for line in self.lines}
         return RefundRequest(self.reason, amount, lines)
+
+
+class RefundSettingsIn(In):
+    """For how many days payments can be refunded, from when they were paid; 0 is never."""
+
+    window_days: Annotated[int, msgspec.Meta(ge=0, le=365)]
+
+
+class RefundSettingsOut(Out):
+    """For how many days payments can be refunded, and whether our fee comes back with them.
+
+    The fee is ours to decide, by your contract with us.
+    """
+
+    window_days: int
+    returns_fee: bool
+
+    @classmethod
+    def of(cls, merchant: Merchant) -> "RefundSettingsOut":
+        return cls(window_days=merchant.refund_window_days, returns_fee=merchant.returns_fee)
 
 
 class RefundQuery(PageQuery, kw_only=True):
@@ -276,6 +297,47 @@ def list_refunds(call: Call, query: RefundQuery) -> Listing[RefundOut]:
 def get_refund(call: Call, refund_id: int) -> RefundOut:
     """Return one refund."""
     return RefundOut.of(refund_queries.get_refund(call.session, refund_id))
+
+
+@API.route(
+    "POST",
+    "/refunds/<refund_id>/resend",
+    scope=Scope.REFUND_WRITE,
+    tag=TAG,
+    returns=RefundOut,
+    errors=(409,),
+)
+def resend_refund(call: Call, refund_id: int) -> RefundOut:
+    """Mail the buyer of a refund that was paid once more, to the address of now.
+
+    Answers 409 `mailed_just_now` within a minute of the last time.
+    """
+    return RefundOut.of(
+        refund_mailing.resend(call.session, refund_id, actor=call.actor, now=call.now)
+    )
+
+
+@API.route("GET", "/refund-settings", scope=Scope.INVOICE_READ, tag=TAG, returns=RefundSettingsOut)
+def get_refund_settings(call: Call) -> RefundSettingsOut:
+    """Return for how long payments can be refunded."""
+    return RefundSettingsOut.of(clocks.get_merchant(call.session))
+
+
+@API.route(
+    "PUT",
+    "/refund-settings",
+    scope=Scope.REFUND_WRITE,
+    tag=TAG,
+    body=RefundSettingsIn,
+    returns=RefundSettingsOut,
+    example={"windowDays": 180},
+)
+def set_refund_settings(call: Call, body: RefundSettingsIn) -> RefundSettingsOut:
+    """Change for how long payments can be refunded, those made before included."""
+    merchant = merchants.set_refund_window(
+        call.session, body.window_days, actor=call.actor, now=call.real_now
+    )
+    return RefundSettingsOut.of(merchant)
 
 
 @API.route(

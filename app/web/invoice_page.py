@@ -68,7 +68,15 @@ def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
     actions = invoice_actions.context_of(session, invoice)
     notes: Sequence[CreditNote] = actions["credit_notes"]
     successor = reissue.find_successor(session, invoice)
-    facts = Facts(orders, notes, posted_at(posted), successor)
+    back = refund_card.card(session, invoice)
+    facts = Facts(
+        orders,
+        notes,
+        posted_at(posted),
+        successor,
+        [refund for refund, _href in back.refunds],
+        [dispute for dispute, _href in back.disputes],
+    )
     return {
         "invoice": invoice,
         "public_id": show(Prefix.INVOICE, invoice.id),
@@ -98,7 +106,7 @@ def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
         "paid_by": payments.find_paying(session, invoice.id),
         "reminders": reminders.card(session, invoice),
         "fapiao": fapiao.card(session, invoice),
-        "back": refund_card.card(session, invoice),
+        "back": back,
     }
 
 

@@ -19,6 +19,7 @@ from app.ledger.journals import Kind
 from app.ledger.queries import TransactionView
 from app.mail.models import Mail, MailKind, MailStatus
 from app.payments.models import PaymentOrder, PaymentStatus
+from app.payments.refund_models import Dispute, DisputeStatus, Refund
 from app.web.amounts import grouped
 
 
@@ -42,6 +43,8 @@ class Facts:
     credit_notes: Sequence[CreditNote]
     posted: Mapping[str, datetime]
     replaced_by: Invoice | None
+    refunds: Sequence[Refund]
+    disputes: Sequence[Dispute]
 
 
 def posted_at(transactions: Iterable[TransactionView]) -> dict[str, datetime]:
@@ -59,6 +62,8 @@ def story_of(session: Session, invoice: Invoice, facts: Facts) -> list[Happening
         *_views(session, invoice),
         *(entry for order in facts.orders for entry in _attempt(order)),
         *(_credited(note) for note in facts.credit_notes),
+        *(entry for refund in facts.refunds for entry in _returned(refund)),
+        *(entry for dispute in facts.disputes for entry in _disputed(dispute)),
     ]
     return sorted(story, key=lambda entry: entry.real_at)[::-1]
 
@@ -157,6 +162,32 @@ def channel_name(order: PaymentOrder) -> str:
 def _credited(note: CreditNote) -> Happening:
     title = _("Credited %(amount)s", amount=grouped(note.amount))
     return at_merchants("undo-2", title, note.created_at, text=note.number, tone="warn")
+
+
+def _returned(refund: Refund) -> list[Happening]:
+    amount = grouped(refund.amount)
+    asked = _("Refund of %(amount)s requested", amount=amount)
+    story = [at_merchants("undo-2", asked, refund.created_at, text=refund.reason)]
+    if refund.succeeded_at:
+        title, text = _("Payer refunded %(amount)s", amount=amount), refund.channel_refund_id or ""
+        story.append(at_real("undo-2", title, refund.succeeded_at, tone="ok", text=text))
+    elif refund.ended_at:
+        title = _("Refund of %(amount)s failed", amount=amount)
+        text = refund.trouble
+        story.append(at_real("circle-alert", title, refund.ended_at, tone="bad", text=text))
+    return story
+
+
+def _disputed(dispute: Dispute) -> list[Happening]:
+    opened = _("Payer disputes %(amount)s", amount=grouped(dispute.amount))
+    text = dispute.reason
+    story = [at_merchants("shield-alert", opened, dispute.opened_at, text=text, tone="warn")]
+    if dispute.closed_at:
+        is_won = dispute.status is DisputeStatus.WON
+        title = _("Dispute won") if is_won else _("Dispute lost")
+        tone = "ok" if is_won else "bad"
+        story.append(at_merchants("shield-check", title, dispute.closed_at, tone=tone))
+    return story
 
 
 def _offset() -> timedelta:

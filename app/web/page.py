@@ -11,7 +11,7 @@ from jinja2_fragments.flask import render_block
 
 from app.core.language import Language
 from app.extensions import babel
-from app.web import access, addresses, amounts, invoice_rows, moments
+from app.web import access, addresses, amounts, invoice_rows, moments, refund_words
 
 LANGUAGES = {"en": "en", "zh": "zh_Hans_CN"}
 LANGUAGE_NAMES = {Language.ZH_HANS_CN: "中文", Language.EN: "English"}
@@ -52,6 +52,7 @@ def register(app: Flask) -> None:
     app.jinja_env.filters["datetimeformat"] = moments.format_datetime
     app.jinja_env.filters["grouped"] = amounts.grouped
     app.jinja_env.filters["invoice_status"] = invoice_rows.shown_status
+    app.jinja_env.filters["refund_status"] = refund_words.shown_status
     with app.app_context():
         speaking = {language: _speak(app, language) for language in LANGUAGES.values()}
     app.context_processor(partial(_context, speaking))

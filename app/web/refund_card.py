@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 from app.billing.models import WAS_PAID, Invoice
 from app.core.errors import Refusal
 from app.core.ids import Prefix, show
+from app.core.money import Currency, Money
 from app.core.paging import MAX_LIMIT
 from app.payments import refund_queries, refunds
-from app.payments.refund_models import Dispute, Refund
+from app.payments.refund_models import Dispute, Refund, RefundPurpose, RefundStatus
 from app.payments.refunds import Preview, RefundRequest
 from app.web.access import now
 from app.web.addresses import url_of_each
@@ -29,6 +30,26 @@ class Card:
     disputes: Sequence[tuple[Dispute, str]]
     preview: Preview | None
     why_not: str
+
+    @property
+    def paid_back(self) -> list[Refund]:
+        """The refunds of what the invoice was paid with, as far as the payer has them."""
+        return [
+            refund
+            for refund, _href in self.refunds
+            if refund.status is RefundStatus.SUCCEEDED and refund.purpose is RefundPurpose.INVOICE
+        ]
+
+    @property
+    def refunded(self) -> Money:
+        """What the payer has again."""
+        return sum((refund.amount for refund in self.paid_back), Money.zero(Currency.CNY))
+
+    @property
+    def given(self) -> Money:
+        """What the merchant gave of it, in the settlement currency; there is a refund."""
+        first, *others = (refund.settlement for refund in self.paid_back)
+        return sum(others, first)
 
 
 def card(session: Session, invoice: Invoice) -> Card:

@@ -21,10 +21,19 @@ class Advice:
     said: str = ""
 
 
+def shown_status(status: RefundStatus | DisputeStatus) -> str:
+    """Return the status as pages show it: some words are other things of an invoice."""
+    shown: dict[str, str] = {
+        RefundStatus.REQUESTED: "refund_requested",
+        DisputeStatus.OPEN: "dispute_open",
+    }
+    return shown.get(status, status.value)
+
+
 def statuses() -> dict[RefundStatus, str]:
     """Return what each status is called, in the order of a refund's life."""
     return {
-        RefundStatus.REQUESTED: _("Requested"),
+        RefundStatus.REQUESTED: _("Waits for approval"),
         RefundStatus.SUBMITTED: _("Submitted"),
         RefundStatus.ABNORMAL: _("Needs action"),
         RefundStatus.SUCCEEDED: _("Succeeded"),
@@ -35,7 +44,7 @@ def statuses() -> dict[RefundStatus, str]:
 
 def dispute_statuses() -> dict[DisputeStatus, str]:
     return {
-        DisputeStatus.OPEN: _("Open"),
+        DisputeStatus.OPEN: _("Being decided"),
         DisputeStatus.WON: _("Won"),
         DisputeStatus.LOST: _("Lost"),
     }

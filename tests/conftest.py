@@ -19,6 +19,7 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.orm import Session
+from xdist.remote import Producer
 
 from app import schema
 from app.config import ROOT
@@ -26,6 +27,7 @@ from app.core.db import MERCHANT, MerchantSession, Transaction, begin
 from app.embedded import THROWAWAY, Postgres, Service, Valkey, locked
 from app.roles import LOGINS, ensure_roles
 from tests.make import Make
+from tests.scheduling import ByModule
 
 settings.register_profile("suite", deadline=None)  # laws are not about time, and the host is busy
 settings.load_profile("suite")
@@ -47,6 +49,10 @@ class Databases:
 def pytest_xdist_auto_num_workers() -> int:
     """Run one worker more than there are processors: a journey mostly waits for its product."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByModule:
+    return ByModule(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:

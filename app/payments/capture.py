@@ -1,4 +1,4 @@
-"""A buyer paid: turn what a channel verifiably says into a paid invoice, its journals, one event.
+"""A buyer paid: turn what a channel verifiably says into a paid invoice, its journals, its events.
 
 The channel is right: money received is always booked. What pays no invoice is put aside (U1). A
 payment of what can not be paid, or is paid already, goes back by itself; of any other amount than
@@ -19,7 +19,7 @@ from app.core.ids import Prefix
 from app.core.money import Currency, Money
 from app.identity import clocks
 from app.ledger import journals, posting
-from app.payments import queries, refunds
+from app.payments import queries, refunds, telling
 from app.payments.models import (
     PAYMENT,
     CaseReason,
@@ -27,8 +27,10 @@ from app.payments.models import (
     PaymentOrder,
     UnallocatedPayment,
 )
+from app.risk import reserving
 from app.webhooks import emitting
 from app.webhooks.catalogue import EventType
+from app.webhooks.payloads import Amount, PaymentUnappliedData
 
 
 class Outcome(StrEnum):
@@ -63,6 +65,7 @@ def record_capture(
     if reason is not CaseReason.SECOND_TRANSACTION:
         real_now = now - clocks.get_merchant(session).clock_offset
         _end(order, trade, trade.paid, real_now=real_now)
+        reserving.settle(session, order.id)
     if reason is not None:
         case = UnallocatedPayment(
             merchant_id=merchant_of(session),
@@ -114,6 +117,9 @@ def _apply(session: Session, order: PaymentOrder, invoice: Invoice, *, now: date
             invoice.id, net=invoice.net, settlement=invoice.settlement
         )
         posting.post(session, converted, now=now)
+    reference = ids.show(Prefix.PAYMENT_ORDER, order.id)
+    told = telling.payload(order)
+    emitting.emit(session, EventType.PAYMENT_SUCCEEDED, told, reference=reference, now=now)
 
 
 def _put_aside(
@@ -130,13 +136,13 @@ def _put_aside(
     if case.reason is CaseReason.INVOICE_NOT_PAYABLE and case.currency is Currency.CNY:
         session.flush()  # what sends it back refers to it
         refunds.send_back(session, case, now=now)
-    data = {
-        "invoiceId": ids.show(Prefix.INVOICE, invoice.id),
-        "paymentOrderId": ids.show(Prefix.PAYMENT_ORDER, case.payment_order_id),
-        "channel": case.channel.value,
-        "channelTransactionId": case.channel_txn_id,
-        "amount": {"amountMinor": case.amount_minor, "currency": case.currency.value},
-        "reason": case.reason.value,
-    }
+    data = PaymentUnappliedData(
+        invoice_id=ids.show(Prefix.INVOICE, invoice.id),
+        payment_order_id=ids.show(Prefix.PAYMENT_ORDER, case.payment_order_id),
+        channel=case.channel.value,
+        channel_transaction_id=case.channel_txn_id,
+        amount=Amount.of(case.amount),
+        reason=case.reason.value,
+    )
     emitting.emit(session, EventType.PAYMENT_UNAPPLIED, data, reference=reference, now=now)
     return Outcome.UNALLOCATED

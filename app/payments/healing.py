@@ -22,8 +22,10 @@ from app.channels.base import (
 )
 from app.core.db import Transaction
 from app.identity import clocks
-from app.payments import capture, queries
+from app.payments import capture, queries, telling
 from app.payments.models import PAYMENT, PaymentEvent, PaymentOrder, PaymentStatus
+from app.risk import reserving
+from app.webhooks.catalogue import EventType
 
 LADDER = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 60, 180, 300, 600, 1800))
 """When to ask, after an order was opened and again after its time to pay: as WeChat Pay advises.
@@ -189,5 +191,7 @@ def _record_close(session: Session, order_id: int, *, was_met: bool, now: dateti
         order.status = PAYMENT.after(order.status, PaymentEvent.CLOSE)
         order.payer_ip = order.openid = ""
         order.next_query_at = None if was_met else max(order.expires_at, now) + LAST_LOOK
+        reserving.release(session, order.id)
+        telling.tell(session, EventType.PAYMENT_CLOSED, order, now=now)
     elif order.status is PaymentStatus.CLOSED:
         order.next_query_at = None

@@ -20,10 +20,14 @@ from app.core import ids
 from app.core.db import Transaction, merchant_of
 from app.core.errors import Conflict, Invalid
 from app.identity import clocks
-from app.payments import closing, healing, queries
+from app.payments import closing, healing, queries, telling
 from app.payments.closing import ChannelOf, PaymentUnderWay
 from app.payments.models import PAYMENT, PaymentEvent, PaymentOrder, PaymentStatus
 from app.payments.trade_numbers import new_trade_no
+from app.risk import hits, reserving
+from app.risk.refusals import RiskRefused
+from app.risk.reserving import Attempt
+from app.webhooks.catalogue import EventType
 
 TIME_TO_PAY = timedelta(minutes=15)
 H5_URL_LIVES = timedelta(minutes=4)  # five, says WeChat Pay; the payer needs some of it
@@ -59,7 +63,8 @@ class MethodNotOffered(Invalid):
 class Choice:
     """How somebody wants to pay, and what the channel has to know of him for that.
 
-    H5 needs his address, JSAPI his openid; H5, PAGE and WAP need to know where he comes back.
+    His address counts against the limits with any method. H5 needs it, JSAPI needs his openid;
+    H5, PAGE and WAP need to know where he comes back.
     Raises MethodNotOffered.
     """
 
@@ -115,11 +120,11 @@ def open_payment(
     `jobs.payments`, asks about it before anything else is tried, so there is never a second one.
 
     Raises NotFound, InvoiceNotPayable, InvoiceOutdated, NothingToPay, PaymentUnderWay,
-    ChannelUnavailable and ChannelRefused.
+    RiskRefused, ChannelUnavailable and ChannelRefused.
     """
     channel = channel_of(choice.channel)
-    with transaction() as session:
-        check_payable(session, invoices.get_invoice(session, invoice_id), now=now)
+    with hits.kept(transaction), transaction() as session:
+        _check(session, invoices.get_invoice(session, invoice_id), choice, now=now)
         others = [
             healing.Question.about(order)
             for order in queries.list_open(session, invoice_id)
@@ -130,7 +135,7 @@ def open_payment(
     if unsettled is not None:
         healing.settle(transaction, channel, unsettled, now=now)
 
-    with transaction() as session:
+    with hits.kept(transaction), transaction() as session:
         order = _find_or_write(session, invoice_id, choice, now=now)
         if order.payload is not None and not _is_stale(order, now=now):
             return _opening(order, order.payload)
@@ -139,7 +144,7 @@ def open_payment(
 
     with transaction() as session:
         order = queries.lock_order(session, order.id)
-        _hand_out(order, opened, now=now)
+        _hand_out(session, order, opened, now=now)
         return _opening(order, opened.payload)
 
 
@@ -151,6 +156,31 @@ def check_payable(session: Session, invoice: Invoice, *, now: datetime) -> None:
         raise NothingToPay("nothing is due on this invoice")
     if collection.is_outdated(invoice, now=now + clocks.get_merchant(session).clock_offset):
         raise InvoiceOutdated("its rates held for 30 days; it is to be issued anew")
+
+
+def why_not(
+    session: Session, invoice: Invoice, channel: ChannelName, *, now: datetime
+) -> RiskRefused | None:
+    """Return the limit or the freeze that keeps a channel from taking the invoice, or None.
+
+    `now` is real; nothing is locked or written.
+    """
+    attempt = Attempt(invoice.due, invoice.customer_id, channel)
+    return reserving.why_not(session, attempt, now=now)
+
+
+def _check(session: Session, invoice: Invoice, choice: Choice, *, now: datetime) -> None:
+    """Refuse before anything is closed for it what would be refused in the end."""
+    check_payable(session, invoice, now=now)
+    if any(choice.is_of(order) for order in queries.list_open(session, invoice.id)):
+        return  # it has its place in the limits already
+    refusal = reserving.why_not(session, _attempt(invoice, choice), now=now)
+    if refusal is not None:
+        raise refusal
+
+
+def _attempt(invoice: Invoice, choice: Choice) -> Attempt:
+    return Attempt(invoice.due, invoice.customer_id, choice.channel, choice.payer_ip)
 
 
 def _find_unsettled(
@@ -178,16 +208,18 @@ def _find_or_write(
             return order
     if here:
         raise PaymentUnderWay("somebody is opening a payment of it; try again in a moment")
+    order_id = ids.new_id()
+    reserving.reserve(session, order_id, _attempt(invoice, choice), now=now)
     order = PaymentOrder(
         merchant_id=merchant_of(session),
-        id=ids.new_id(),
+        id=order_id,
         invoice_id=invoice.id,
         channel=choice.channel,
         method=choice.method,
         out_trade_no=new_trade_no(merchant_of(session)),
         amount_minor=invoice.due_minor,
         status=PaymentStatus.CREATED,
-        payer_ip=choice.payer_ip,
+        payer_ip=choice.payer_ip if choice.method is Method.H5 else "",
         openid=choice.openid,
         return_url=choice.return_url,
         expires_at=now + TIME_TO_PAY,
@@ -232,10 +264,11 @@ def _ask(session: Session, order: PaymentOrder, notify_url: str) -> Ask:
     )
 
 
-def _hand_out(order: PaymentOrder, opened: Opened, *, now: datetime) -> None:
+def _hand_out(session: Session, order: PaymentOrder, opened: Opened, *, now: datetime) -> None:
     """Keep what the channel handed out, unless the order has ended meanwhile."""
     if PAYMENT.allows(order.status, PaymentEvent.SUBMIT):
         order.status = PAYMENT.after(order.status, PaymentEvent.SUBMIT)
+        telling.tell(session, EventType.PAYMENT_CREATED, order, now=now)
     if order.status is PaymentStatus.PENDING:
         order.payload, order.payload_at = opened.payload, now
 

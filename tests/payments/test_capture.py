@@ -47,7 +47,7 @@ def test_a_capture_pays_the_invoice(session: Session) -> None:
     assert order.credited_at == NOON
     assert order.captured_minor == 90_533
     assert order.next_query_at is None
-    assert events(session) == ["invoice.paid"]
+    assert events(session) == ["invoice.paid", "payment.succeeded"]
 
 
 def test_the_books_of_a_capture_are_those_of_the_rules(session: Session) -> None:
@@ -83,7 +83,7 @@ def test_a_resent_notice_changes_nothing(session: Session) -> None:
 
     assert capture(session, paid(order)) is Outcome.REPEATED
     assert books(session) == before
-    assert events(session) == ["invoice.paid"]
+    assert events(session) == ["invoice.paid", "payment.succeeded"]
 
 
 @pytest.mark.parametrize("status", PaymentStatus)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.core.db import Transaction, merchant_of
 from app.core.ids import Prefix, new_id, show
 from app.ledger import journals, posting, queries
-from app.ledger.journals import Journal, Kind, Leg, Unbalanced
+from app.ledger.journals import Journal, Kind, Leg, MoneyBack, Unbalanced
 from app.ledger.models import Book
 from tests.conftest import Databases
 from tests.make import NOON, cny, usd
@@ -155,6 +155,25 @@ def test_a_journal_that_does_not_balance_can_not_be_made() -> None:
         Journal(Kind.PLATFORM_FEE, "x", legs)
 
 
+GIVING_BACK = (
+    journals.refund_submitted,
+    journals.refund_succeeded,
+    journals.refund_failed,
+    journals.refund_recovered,
+    journals.dispute_opened,
+    journals.dispute_lost,
+    journals.dispute_won,
+)
+
+
+def given_back(gross: int, fee: int, settled: int) -> list[MoneyBack]:
+    """Return as much given back by a merchant who settles in dollars, and by one who does not."""
+    return [
+        MoneyBack("rf", INVOICE, "alipay", cny(gross), cny(fee), settlement)
+        for settlement in (usd(settled), cny(gross - fee))
+    ]
+
+
 @given(st.integers(1, 10**14), st.integers(0, 10**13), st.integers(1, 10**14))
 def test_every_template_balances(gross: int, fee: int, settled: int) -> None:
     made = [
@@ -171,6 +190,9 @@ def test_every_template_balances(gross: int, fee: int, settled: int) -> None:
         ),
         journals.balance_used(INVOICE, CUSTOMER, cny(gross)),
         journals.balance_adjusted(ENTRY, CUSTOMER, cny(-gross)),
+        journals.payment_returned("rf", "alipay", amount=cny(gross), invoice_id=INVOICE),
+        *(policy(back) for policy in GIVING_BACK for back in given_back(gross, fee, settled)),
+        journals.dispute_fee("dp", INVOICE, usd(settled)),
     ]
 
     assert {journal.kind for journal in made} == set(Kind)

@@ -34,15 +34,14 @@ def limits_of(session: Session) -> dict[Rule, int]:
     return effective(mode, _set_for(session, [PLATFORM, merchant_of(session)]))
 
 
-def platform_limits(session: Session) -> dict[Rule, int]:
-    """Return the limits of the channels that are for all live merchants."""
-    found = effective(Mode.LIVE, _set_for(session, [PLATFORM]))
-    return {rule: found[rule] for rule in LIMITS if rule in PLATFORM_WIDE}
+def were_set(session: Session) -> dict[Rule, int]:
+    """Return the limits that an admin has set for the session's merchant, or the platform."""
+    return _set_for(session, [merchant_of(session)])
 
 
-def effective(mode: Mode, were_set: Mapping[Rule, int]) -> dict[Rule, int]:
-    """Return what holds in `mode` where these were set."""
-    return {rule: limit.default(mode) for rule, limit in LIMITS.items()} | dict(were_set)
+def effective(mode: Mode, given: Mapping[Rule, int]) -> dict[Rule, int]:
+    """Return what holds in `mode` where these are set."""
+    return {rule: limit.default(mode) for rule, limit in LIMITS.items()} | dict(given)
 
 
 def set_limits(

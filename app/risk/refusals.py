@@ -21,8 +21,6 @@ class Hit:
 class RiskRefused(Conflict):
     """A payment is not opened; `hit` says by which rule."""
 
-    code = "risk_refused"
-
     def __init__(self, message: str, *, hit: Hit) -> None:
         super().__init__(message)
         self.hit = hit

@@ -5,6 +5,8 @@ from typing import Any
 
 from flask_babel import gettext as _
 
+from app.web import risk_words
+
 
 def deeds() -> dict[str, str]:
     """Return every deed that is written down, by the name of its entry."""
@@ -45,6 +47,9 @@ def deeds() -> dict[str, str]:
         "refund.resent": _("Refund mailed again"),
         "refund_settings.changed": _("Refund window changed"),
         "reminder_settings.changed": _("Reminders changed"),
+        "risk.freeze": _("Frozen by the platform"),
+        "risk.set_limits": _("Limits set by the platform"),
+        "risk.unfreeze": _("Released by the platform"),
         "tax_rate.archived": _("Tax rate archived"),
         "tax_rate.created": _("Tax rate created"),
         "tax_rate.default_cleared": _("Default tax taken away"),
@@ -94,13 +99,14 @@ def field(name: str) -> str:
         "sha256": "SHA-256",
         "status": _("Status"),
         "steps": _("Steps"),
+        "switch": _("What is stopped"),
         "tax_code": _("Tax classification code"),
         "tax_id": _("Tax number"),
         "tax_rate": _("Tax rate"),
         "version": _("Version"),
         "window_days": _("Refund window in days"),
     }
-    return str(words.get(name, name))
+    return str(words.get(name) or risk_words.named(name))
 
 
 def value(stored: Any) -> str:

@@ -30,6 +30,7 @@ def say_code(code: str, own_words: str) -> str:
         | _sentences_of_coupons()
         | _sentences_of_webhooks()
         | _sentences_of_refunds()
+        | _sentences_of_risk()
         | _sentences_of_reminders()
     )
     return said.get(code, own_words)
@@ -136,6 +137,23 @@ def _sentences_of_refunds() -> dict[str, str]:
         "refund_too_large": _("That is more than is left to refund."),
         "refund_window_over": _("The time in which it can be refunded is over."),
         "too_many_refunds": _("A payment goes back in at most 50 parts."),
+    }
+
+
+def _sentences_of_risk() -> dict[str, str]:
+    """Say what a payer is told, too: neither blames him nor says what the platform looks at."""
+    return {
+        "channel_limit": _("This channel does not take this amount. Please pay another way."),
+        "daily_limit_reached": _(
+            "Payments here have reached today’s limit. Try again tomorrow, or ask the seller."
+        ),
+        "invalid_limit": _("Write an amount or a number from 0, or nothing."),
+        "merchant_frozen": _(
+            "Payments here are paused for the moment. Nothing was charged; please ask the seller."
+        ),
+        "too_many_payments": _(
+            "There are many payments at once. Nothing was charged; try again in a few minutes."
+        ),
     }
 
 

@@ -21,6 +21,7 @@ from app.payments.disputes import Complaint, open_dispute
 from app.pricing import metrics
 from app.webhooks import emitting, endpoints, queries
 from app.webhooks.catalogue import EventType
+from app.webhooks.examples import EXAMPLES
 from tests.billing.fapiao import requested
 from tests.make import NOON, Make, cny
 from tests.metering.dead import kept
@@ -141,7 +142,8 @@ def stock(session: Session, keyring: Keyring) -> dict[str, str]:
         now=NOON,
     )
     session.flush()
-    emitting.emit(session, EventType.INVOICE_PAID, {}, reference="inv_1", now=NOON)
+    paid = EXAMPLES[EventType.INVOICE_PAID]
+    emitting.emit(session, EventType.INVOICE_PAID, paid, reference="inv_1", now=NOON)
     session.flush()
     (delivery,) = queries.list_deliveries(session).rows
     (posted,) = ledger.list_transactions(session).rows

@@ -10,6 +10,7 @@ from app.core.db import begin
 from app.core.ids import Prefix, show
 from app.webhooks import emitting
 from app.webhooks.catalogue import EventType
+from app.webhooks.examples import EXAMPLES
 from app.webhooks.models import DeliveryStatus, WebhookDelivery
 from tests.make import NOON
 from tests.web.conftest import PARTIAL, Browser
@@ -29,7 +30,7 @@ def register(browser: Browser, **form: str) -> str:
 def deliver(browser: Browser, engine: Engine) -> str:
     """Owe `invoice.paid` to the endpoint and return the path of its delivery."""
     with begin(engine, browser.merchant_id) as session:
-        data = {"invoiceId": "inv_1"}
+        data = EXAMPLES[EventType.INVOICE_PAID]
         emitting.emit(session, EventType.INVOICE_PAID, data, reference="inv_1", now=NOON)
         session.flush()  # the identity column numbers it
         delivery = session.scalars(select(WebhookDelivery)).one()

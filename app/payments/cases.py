@@ -55,13 +55,13 @@ def keep(
     Nothing is posted: the money stays aside in the books. Locks the invoice, the order and the
     case. Raises NotFound, InvalidText, IllegalMove and CaseUnderWay.
     """
+    said = clean_name(note, path="note")
     case = _lock(session, case_id)
     tries = refund_queries.list_of_case(session, case.id)
     if tries and tries[-1].status in UNDER_WAY:
         raise CaseUnderWay("this money is on its way back already")
     case.status = CASE.after(case.status, CaseEvent.KEEP)
-    case.note = clean_name(note, path="note")
-    case.closed_at = now
+    case.note, case.closed_at = said, now
     after = {"status": case.status.value, "note": case.note}
     _audit(session, case_id, "case.kept", after=after, actor=actor, now=now)
     return case

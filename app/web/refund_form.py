@@ -24,7 +24,7 @@ from app.documents.formats import digits
 from app.extensions import transaction
 from app.fx.conversion import RATE_DECIMALS
 from app.payments import refunds
-from app.payments.refund_models import Refund
+from app.payments.refund_models import Refund, RefundStatus
 from app.payments.refunds import REASON_LENGTH, Preview, RefundRequest
 from app.web import access
 from app.web.amounts import grouped, read_amount
@@ -76,7 +76,8 @@ def create_refund(invoice_id: str) -> Response:
         raise
     except Refusal as refusal:
         return _show(invoice_id, form.refuse(_at_field(refusal)), status=422)
-    flash(_("The refund is on its way."), "ok")
+    waits = made.status is RefundStatus.REQUESTED
+    flash(_("It waits for our approval") if waits else _("The refund is on its way."), "ok")
     return redirect(url_for("web.refund", refund_id=show(Prefix.REFUND, made.id)), 303)
 
 

@@ -36,6 +36,8 @@ LISTS = (
     "/merchant/invoices",
     "/merchant/invoices?currency=USD&from=2026-05-01&least=0.01&sort=amount",
     "/merchant/credit-notes",
+    "/merchant/refunds",
+    "/merchant/disputes",
     "/merchant/fapiao",
     "/merchant/customers",
     "/merchant/contracts",
@@ -52,6 +54,7 @@ LISTS = (
     "/merchant/webhooks",
     "/merchant/mailbox",
     "/merchant/settings",
+    "/merchant/settings/refunds",
     "/merchant/settings/reminders",
     "/merchant/settings/taxes",
 )
@@ -62,7 +65,17 @@ FORMS = (
     "/merchant/coupons/new",
     "/merchant/settings/branding",
 )
-ADMIN = ("/admin", "/admin/runs", "/admin/failures", "/admin/jobs", "/admin/outbox")
+ADMIN = (
+    "/admin",
+    "/admin/runs",
+    "/admin/failures",
+    "/admin/cases",
+    "/admin/cases?view=refunds",
+    "/admin/disputes",
+    "/admin/disputes/new",
+    "/admin/jobs",
+    "/admin/outbox",
+)
 DETAIL = re.compile(r'href="(/merchant/(?:[a-z-]+/)+[a-z]+_[0-9a-z]{13})"')
 
 

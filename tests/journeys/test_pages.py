@@ -21,6 +21,7 @@ from tests.journeys.steps import (
     bill_may,
     create_key,
     eventually,
+    pay_as_payer,
     sell_agent_runs,
     send_runs,
     sign_up,
@@ -126,12 +127,16 @@ def regular(browser: Browser, product: Product) -> Iterator[Visitor]:
     invoice = bill_may(developer)
     _correct_and_discount(developer, customer_id=invoice["customerId"])
     eventually(lambda: "mail_" in _html(page, product, "/merchant/mailbox"))
+    refunded = _pay_and_refund(page, product, developer, customer_id=invoice["customerId"])
     opened = developer.post(f"/invoices/{invoice['id']}/checkout", channel="alipay")
     details = {path: None for path in LISTS for path in _details(page, product, path)}
     checkout = opened["checkoutUrl"].removeprefix(product.url)
     prices = _pages_of_prices(developer)
     invoices = _pages_of_invoices(page, product, developer, customer_id=invoice["customerId"])
-    seen = (*LISTS, *FORMS, *details, *prices, *invoices, checkout, f"{checkout}/fapiao")
+    seen = (
+        *(*LISTS, *FORMS, *details, *prices, *invoices),
+        *(refunded, checkout, f"{checkout}/fapiao"),
+    )
     yield Visitor(context.cookies(), seen)
     context.close()
 
@@ -169,6 +174,18 @@ def _correct_and_discount(developer: Developer, *, customer_id: str) -> None:
         taxId="91350100M000100Y43",
         email="caiwu@example.cn",
     )
+
+
+def _pay_and_refund(page: Page, product: Product, developer: Developer, *, customer_id: str) -> str:
+    """Have an invoice paid and a part of it back with the payer; return the form for the rest."""
+    invoice = _written(developer, customer_id)
+    developer.post(f"/invoices/{invoice['id']}/finalize")
+    opened = developer.post(f"/invoices/{invoice['id']}/checkout", channel="wechat")
+    pay_as_payer(page, product, opened["qrPayload"])
+    eventually(lambda: developer.get(f"/invoices/{invoice['id']}")["status"] == "paid")
+    developer.post("/refunds", invoiceId=invoice["id"], amountMinor=100, reason="Not delivered")
+    eventually(lambda: developer.get("/refunds", status="succeeded")["data"])
+    return f"/merchant/invoices/{invoice['id']}/refund"
 
 
 def _written(developer: Developer, customer_id: str) -> Any:

@@ -40,6 +40,7 @@ from app.payments.refund_models import (
     RefundStatus,
 )
 from app.payments.trade_numbers import new_trade_no
+from app.risk import approvals
 from app.webhooks.catalogue import EventType
 
 REASON_LENGTH = 80
@@ -147,14 +148,14 @@ def request_refund(
     invoice_id: int,
     request: RefundRequest,
     *,
-    must_be_approved: bool = False,
     actor: Actor,
     now: datetime,
 ) -> Refund:
-    """Write a refund down; unless the platform has to approve it, set its money aside at once.
+    """Write a refund down; unless risk has the platform approve it, set its money aside at once.
 
-    Locks the invoice, then its payment order. The channel is told by a job, so a crash loses
-    nothing. Emits `refund.created`. Raises NotFound, InvalidText and what `work_out` raises.
+    Locks the invoice, then its payment order; what risk counts comes last. The channel is told by
+    a job, so a crash loses nothing. Emits `refund.created`. Raises NotFound, InvalidText and what
+    `work_out` raises.
     """
     reason = clean_name(request.reason, path="reason", max_length=REASON_LENGTH)
     invoice = collection.lock_invoice(session, invoice_id)
@@ -176,7 +177,8 @@ def request_refund(
     session.flush()  # events and journals name it
     _audit(session, refund, "refund.request", actor=actor, now=now)
     refund_moves.emit(session, EventType.REFUND_CREATED, refund, now=now)
-    if not must_be_approved:
+    real_now = now - clocks.get_merchant(session).clock_offset
+    if not approvals.must_be_approved(session, part.amount, now=real_now):
         refund_moves.submit(session, refund, now=now)
     return refund
 

@@ -50,8 +50,9 @@ class Bar:
 
     label: str
     used: int
+    used_text: str
     maximum: int
-    text: str
+    maximum_text: str
     tone: str
 
 
@@ -138,12 +139,9 @@ def _of(merchant_id: int, form: Form | None = None, *, status: int = 200) -> Res
             Bar(
                 words[each.rule],
                 each.used,
+                risk_words.measured(each.rule, each.used),
                 each.maximum,
-                _(
-                    "%(used)s of %(maximum)s",
-                    used=risk_words.measured(each.rule, each.used),
-                    maximum=risk_words.measured(each.rule, each.maximum),
-                ),
+                risk_words.measured(each.rule, each.maximum),
                 tone_of(each.used, each.maximum),
             )
             for each in used

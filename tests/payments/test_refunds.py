@@ -34,6 +34,8 @@ from app.payments.refunds import (
     send_back,
     work_out,
 )
+from app.risk import freezes
+from app.risk.models import Switch
 from app.webhooks.models import WebhookEvent
 from tests.make import NOON, Make, cny
 from tests.payments.backing import WEI, answer, ask_back, paid_invoice
@@ -73,7 +75,7 @@ def test_a_refund_is_set_aside_and_its_channel_owed_a_word(session: Session) -> 
     }
     owed = session.scalars(select(OutboxJob.task)).all()
     assert "jobs.refunds.settle" in owed
-    assert events(session) == ["invoice.paid", "refund.created"]
+    assert events(session) == ["invoice.paid", "payment.succeeded", "refund.created"]
 
 
 def test_the_channels_word_makes_it_a_refund(session: Session) -> None:
@@ -88,7 +90,7 @@ def test_the_channels_word_makes_it_a_refund(session: Session) -> None:
     assert invoice.refunded_minor == 30_000
     assert books(session)["channel_clearing/wechat CNY"] == 60_533
     assert "refund_in_transit CNY" not in books(session)
-    assert events(session)[2:] == ["invoice.refunded", "refund.succeeded"]
+    assert events(session)[3:] == ["invoice.refunded", "refund.succeeded"]
 
 
 def test_the_same_word_again_changes_nothing(session: Session) -> None:
@@ -126,7 +128,7 @@ def test_a_refund_that_fails_leaves_the_books_as_they_were(session: Session) -> 
     assert (order.refunded_minor, refund.trouble) == (0, "FAILED")
     assert invoice.status is InvoiceStatus.PAID
     assert books(session) == PAID
-    assert events(session)[2:] == ["refund.failed"]
+    assert events(session)[3:] == ["refund.failed"]
 
 
 def test_money_that_left_after_all_is_booked(session: Session) -> None:
@@ -232,9 +234,8 @@ def test_lines_that_do_not_fit_are_refused(session: Session, lines: dict[int, Mo
 def test_a_refund_that_must_be_approved_moves_nothing_before(session: Session) -> None:
     invoice, order = paid_invoice(session)
     request = RefundRequest("large")
-    refund = request_refund(
-        session, invoice.id, request, must_be_approved=True, actor=WEI, now=LATER
-    )
+    freezes.freeze(session, Switch.REFUNDS, reason="a look", actor=WEI, now=LATER)
+    refund = request_refund(session, invoice.id, request, actor=WEI, now=LATER)
 
     assert (refund.status, order.refunded_minor) == (RefundStatus.REQUESTED, 90_533)
     assert books(session) == PAID
@@ -247,9 +248,8 @@ def test_a_refund_that_must_be_approved_moves_nothing_before(session: Session) -
 def test_a_rejected_refund_frees_its_money(session: Session) -> None:
     invoice, order = paid_invoice(session)
     request = RefundRequest("large")
-    refund = request_refund(
-        session, invoice.id, request, must_be_approved=True, actor=WEI, now=LATER
-    )
+    freezes.freeze(session, Switch.REFUNDS, reason="a look", actor=WEI, now=LATER)
+    refund = request_refund(session, invoice.id, request, actor=WEI, now=LATER)
 
     reject(session, refund.id, reason="no ground", actor=WEI, now=LATER)
 

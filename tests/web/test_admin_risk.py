@@ -50,14 +50,13 @@ def call(engine: Engine, browser: Browser, name: str) -> None:
 
 
 def waiting(engine: Engine, browser: Browser, reason: str = "Late") -> str:
-    """Have a refund of 100.00 CNY wait for the platform, and return its public id."""
+    """Have a refund of 100.00 CNY wait, which is a fen too much, and return its public id."""
     invoice = read(Prefix.INVOICE, paid(engine, browser))
     with begin(engine, browser.merchant_id) as session:
         session.execute(update(Invoice).values(paid_at=clock.now()))
         request = RefundRequest(reason, cny(10_000))
-        made = refunds.request_refund(
-            session, invoice, request, must_be_approved=True, actor=WEI, now=clock.now()
-        )
+        limits.set_limits(session, {Rule.REFUND_AMOUNT: 9_999}, actor=ADA, now=clock.now())
+        made = refunds.request_refund(session, invoice, request, actor=WEI, now=clock.now())
         return show(Prefix.REFUND, made.id)
 
 

@@ -10,10 +10,8 @@ from app.web import risk_words
 
 def deeds() -> dict[str, str]:
     """Return every deed that is written down, by the name of its entry."""
-    return {
+    return _deeds_of_money_back() | {
         "branding.changed": _("Branding changed"),
-        "case.kept": _("Money that paid nothing kept"),
-        "case.sent_back": _("Money that paid nothing sent back"),
         "contract.coupon_attached": _("Coupon attached"),
         "contract.coupon_detached": _("Coupon taken off"),
         "contract.version_cancelled": _("Price change called off"),
@@ -25,8 +23,6 @@ def deeds() -> dict[str, str]:
         "customer.tax_changed": _("Tax of a customer changed"),
         "customer_balance.adjusted": _("Balance adjusted"),
         "dead_event.discarded": _("Unmatched usage discarded"),
-        "dispute.closed": _("Dispute closed"),
-        "dispute.opened": _("Dispute opened"),
         "fapiao.issued": _("Fapiao issued"),
         "fapiao.red_letter_requested": _("Red letter requested"),
         "fapiao.red_lettered": _("Fapiao red-lettered"),
@@ -41,15 +37,7 @@ def deeds() -> dict[str, str]:
         "product.tax_changed": _("Tax of a product changed"),
         "rate_card.published": _("Prices published"),
         "rate_card_version.contracts_scheduled": _("Price change scheduled for all"),
-        "refund.approve": _("Refund approved"),
-        "refund.reject": _("Refund rejected"),
-        "refund.request": _("Refund requested"),
-        "refund.resent": _("Refund mailed again"),
-        "refund_settings.changed": _("Refund window changed"),
         "reminder_settings.changed": _("Reminders changed"),
-        "risk.freeze": _("Frozen by the platform"),
-        "risk.set_limits": _("Limits set by the platform"),
-        "risk.unfreeze": _("Released by the platform"),
         "tax_rate.archived": _("Tax rate archived"),
         "tax_rate.created": _("Tax rate created"),
         "tax_rate.default_cleared": _("Default tax taken away"),
@@ -57,6 +45,24 @@ def deeds() -> dict[str, str]:
         "tax_rate.renamed": _("Tax rate renamed"),
         "tax_rate.restored": _("Tax rate restored"),
         "usage_event.voided": _("Usage voided"),
+    }
+
+
+def _deeds_of_money_back() -> dict[str, str]:
+    """Return what is done about refunds, disputes, cases, and merchants at risk."""
+    return {
+        "case.kept": _("Money that paid nothing kept"),
+        "case.sent_back": _("Money that paid nothing sent back"),
+        "dispute.closed": _("Dispute closed"),
+        "dispute.opened": _("Dispute opened"),
+        "refund.approve": _("Refund approved"),
+        "refund.reject": _("Refund rejected"),
+        "refund.request": _("Refund requested"),
+        "refund.resent": _("Refund mailed again"),
+        "refund_settings.changed": _("Refund window changed"),
+        "risk.freeze": _("Frozen by the platform"),
+        "risk.set_limits": _("Limits set by the platform"),
+        "risk.unfreeze": _("Released by the platform"),
     }
 
 

@@ -69,14 +69,7 @@ def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
     notes: Sequence[CreditNote] = actions["credit_notes"]
     successor = reissue.find_successor(session, invoice)
     back = refund_card.card(session, invoice)
-    facts = Facts(
-        orders,
-        notes,
-        posted_at(posted),
-        successor,
-        [refund for refund, _href in back.refunds],
-        [dispute for dispute, _href in back.disputes],
-    )
+    facts = Facts(orders, notes, posted_at(posted), successor, back)
     return {
         "invoice": invoice,
         "public_id": show(Prefix.INVOICE, invoice.id),

@@ -21,6 +21,7 @@ from app.mail.models import Mail, MailKind, MailStatus
 from app.payments.models import PaymentOrder, PaymentStatus
 from app.payments.refund_models import Dispute, DisputeStatus, Refund
 from app.web.amounts import grouped
+from app.web.refund_card import Card
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,7 @@ class Facts:
     credit_notes: Sequence[CreditNote]
     posted: Mapping[str, datetime]
     replaced_by: Invoice | None
-    refunds: Sequence[Refund]
-    disputes: Sequence[Dispute]
+    back: Card
 
 
 def posted_at(transactions: Iterable[TransactionView]) -> dict[str, datetime]:
@@ -62,8 +62,8 @@ def story_of(session: Session, invoice: Invoice, facts: Facts) -> list[Happening
         *_views(session, invoice),
         *(entry for order in facts.orders for entry in _attempt(order)),
         *(_credited(note) for note in facts.credit_notes),
-        *(entry for refund in facts.refunds for entry in _returned(refund)),
-        *(entry for dispute in facts.disputes for entry in _disputed(dispute)),
+        *(entry for refund, _href in facts.back.refunds for entry in _returned(refund)),
+        *(entry for dispute, _href in facts.back.disputes for entry in _disputed(dispute)),
     ]
     return sorted(story, key=lambda entry: entry.real_at)[::-1]
 

@@ -19,7 +19,8 @@ from app.payments import queries, refund_queries, refunds
 from app.payments.models import CASE, CaseEvent, CaseStatus, UnallocatedPayment
 from app.payments.refund_models import UNDER_WAY, Refund, RefundStatus
 
-_STUCK = (Refund.status.in_(UNDER_WAY), Refund.trouble != "")
+# Under way, by the index that has only those.
+_STUCK = (Refund.next_query_at.is_not(None), Refund.trouble != "")
 
 
 class CaseUnderWay(Conflict):

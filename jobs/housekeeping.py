@@ -5,13 +5,15 @@ from sqlalchemy import delete
 from app.billing import bulk
 from app.core import clock, idempotency
 from app.extensions import bound, reading, runtime, transaction
+from app.identity import clocks
 from app.identity.models import WebSession
 from app.identity.queries import list_merchant_ids
+from app.risk import counting
 from jobs import sweep
 
 
 def purge() -> None:
-    """Delete idempotency records of more than a day, web sessions that ended, and old downloads."""
+    """Delete old idempotency records, counters and downloads, and web sessions that ended."""
     with reading() as session:
         merchants = list_merchant_ids(session)
         downloaders = bulk.merchants_with_old_files(session, now=clock.now())
@@ -24,6 +26,7 @@ def purge() -> None:
 def _purge_records(merchant_id: int) -> None:
     with transaction(merchant_id) as session:
         idempotency.purge(session, now=clock.now())
+        counting.purge(session, now=clocks.now(session))
 
 
 def _throw_files_away(merchant_id: int) -> None:

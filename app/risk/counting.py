@@ -1,12 +1,14 @@
 """Uses of limits, counted on rows that stay locked until the caller's transaction ends."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from app.core.db import merchant_of, run_sql
+from app.risk.models import RiskCounter
 from app.risk.rules import Rule
 
 _LOCK = """
@@ -33,6 +35,10 @@ JOIN unnest(%(rules)s::text[], %(subjects)s::text[], %(windows)s::timestamptz[])
      AS k (rule, subject, window_at) USING (rule, subject, window_at)
 WHERE c.merchant_id = %(merchant)s
 """
+
+
+KEPT = timedelta(days=3)
+"""How long counters are kept after their window began: longer than any order stays open."""
 
 
 class Key(NamedTuple):
@@ -62,6 +68,11 @@ def read(session: Session, keys: Iterable[Key]) -> dict[Key, int]:
     ordered = list(keys)
     found = _counts(run_sql(session, _READ, _columns(session, ordered)))
     return dict.fromkeys(ordered, 0) | found
+
+
+def purge(session: Session, *, now: datetime) -> None:
+    """Delete counters whose windows are long over; `now` is the merchant's time."""
+    session.execute(delete(RiskCounter).where(RiskCounter.window_at < now - KEPT))
 
 
 def _columns(session: Session, keys: list[Key]) -> dict[str, object]:

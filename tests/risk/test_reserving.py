@@ -107,6 +107,18 @@ def test_money_that_comes_after_the_close_counts_again_above_any_limit(session: 
     assert used_today(session) == 1_600
 
 
+def test_counters_are_thrown_away_once_nothing_asks_for_them(session: Session) -> None:
+    reserve(session, 1, attempt(cny(700)), now=NOON)
+
+    counting.purge(session, now=MIDNIGHT + timedelta(days=3))
+    assert used_today(session) == 700
+    counting.purge(session, now=MIDNIGHT + timedelta(days=3, microseconds=1))
+    assert used_today(session) == 0
+
+    release(session, 1)  # later than ever happens: nothing goes below zero
+    assert used_today(session) == 0
+
+
 def test_an_order_that_never_reserved_is_left_alone(session: Session) -> None:
     release(session, 9)
     settle(session, 9)

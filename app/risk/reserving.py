@@ -3,7 +3,7 @@
 Frequencies are of attempts and are not given back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -73,12 +73,24 @@ def reserve(session: Session, order_id: int, attempt: Attempt, *, now: datetime)
     )
 
 
-def why_not(session: Session, attempt: Attempt, *, now: datetime) -> RiskRefused | None:
-    """Return what `reserve` would raise as things are, or None; locks and writes nothing."""
+def why_not(
+    session: Session, attempt: Attempt, *, instead_of: Collection[int] = (), now: datetime
+) -> RiskRefused | None:
+    """Return what `reserve` would raise as things are, or None; locks and writes nothing.
+
+    `instead_of` names orders that close before: what they took does not count.
+    """
     if freezes.find(session, Switch.CHECKOUT) is not None:
         return freezes.refusal(Switch.CHECKOUT, amount_minor=attempt.amount.minor, now=now)
     uses = _uses(attempt, at=_merchants_time(session, now))
     used = counting.read(session, _counted(uses))
+    closing = select(RiskReservation).where(
+        RiskReservation.payment_order_id.in_(instead_of),
+        RiskReservation.status == ReservationStatus.RESERVED,
+    )
+    for row in session.scalars(closing) if instead_of else ():
+        for key in used.keys() & set(_of_the_day(row)):
+            used[key] -= row.amount_minor
     try:
         _check(attempt, limits.limits_of(session), used, uses=uses, now=now)
     except RiskRefused as refusal:
@@ -171,19 +183,23 @@ def _refusal(hit: Hit, key: Key) -> RiskRefused:
 
 
 def _add_to_day(session: Session, row: RiskReservation, amount_minor: int) -> None:
-    """Add to the counters of amounts that a reservation is in."""
+    keys = _of_the_day(row)
+    counting.lock(session, keys)
+    counting.add(session, dict.fromkeys(keys, amount_minor))
+
+
+def _of_the_day(row: RiskReservation) -> list[Key]:
+    """Return the counters of amounts that a reservation is in."""
     subjects = {
         Scope.MERCHANT: "",
         Scope.CUSTOMER: ids.show(Prefix.CUSTOMER, row.customer_id),
         Scope.CHANNEL: row.channel,
     }
-    keys = [
+    return [
         Key(rule, subjects[limit.scope], row.day_at)
         for rule, limit in LIMITS.items()
         if limit.is_amount and limit.window is Window.DAY and limit.channel in {"", row.channel}
     ]
-    counting.lock(session, keys)
-    counting.add(session, dict.fromkeys(keys, amount_minor))
 
 
 def _lock(session: Session, order_id: int) -> RiskReservation | None:

@@ -63,7 +63,7 @@ def test_a_limit_no_sum_could_hold_is_refused(session: Session, maximum: int) ->
     assert refused.value.path == "daily_amount"
 
 
-@pytest.mark.parametrize("rule", [*PLATFORM_WIDE, Rule.FROZEN])
+@pytest.mark.parametrize("rule", [*sorted(PLATFORM_WIDE), Rule.FROZEN])
 def test_a_merchant_has_no_limits_of_channels_of_his_own(session: Session, rule: Rule) -> None:
     with pytest.raises(InvalidLimit):
         limits.set_limits(session, {rule: 5}, **BY_ADA)

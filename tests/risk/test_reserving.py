@@ -265,6 +265,17 @@ def test_a_page_may_ask_before_and_changes_nothing(
     assert used_today(session) == 0
 
 
+def test_who_changes_the_channel_is_not_stopped_by_his_own_order(session: Session) -> None:
+    limit(session, Rule.DAILY_AMOUNT, 100)
+    reserve(session, 1, attempt(cny(100)), now=NOON)
+    other = attempt(cny(100), channel="alipay")
+
+    assert type(why_not(session, other, now=NOON)) is DailyLimitReached
+    assert why_not(session, other, instead_of=[1], now=NOON) is None
+    release(session, 1)
+    assert type(why_not(session, attempt(cny(101)), instead_of=[1], now=NOON)) is DailyLimitReached
+
+
 def test_every_rule_of_payments_is_asked(session: Session) -> None:
     """A rule that nobody asks is worse than none: each of them, at nought, lets nothing pass."""
     asked = {rule for rule, each in LIMITS.items() if each.scope is not Scope.REFUND}

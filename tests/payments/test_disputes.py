@@ -41,7 +41,7 @@ def test_an_open_dispute_is_held_in_reserve(session: Session) -> None:
         "merchant_payable USD": -9_553,
         "merchant_reserve USD": -2_709,
     }
-    assert events(session) == ["invoice.paid", "dispute.opened"]
+    assert events(session) == ["invoice.paid", "payment.succeeded", "dispute.opened"]
 
 
 def test_a_dispute_that_is_won_leaves_the_books_as_they_were(session: Session) -> None:

@@ -166,15 +166,19 @@ def why_not(
     `now` is real; nothing is locked or written.
     """
     attempt = Attempt(invoice.due, invoice.customer_id, channel)
-    return reserving.why_not(session, attempt, now=now)
+    closing_first = [order.id for order in queries.list_open(session, invoice.id)]
+    return reserving.why_not(session, attempt, instead_of=closing_first, now=now)
 
 
 def _check(session: Session, invoice: Invoice, choice: Choice, *, now: datetime) -> None:
     """Refuse before anything is closed for it what would be refused in the end."""
     check_payable(session, invoice, now=now)
-    if any(choice.is_of(order) for order in queries.list_open(session, invoice.id)):
+    others = queries.list_open(session, invoice.id)
+    if any(choice.is_of(order) for order in others):
         return  # it has its place in the limits already
-    refusal = reserving.why_not(session, _attempt(invoice, choice), now=now)
+    closing_first = [order.id for order in others]
+    attempt = _attempt(invoice, choice)
+    refusal = reserving.why_not(session, attempt, instead_of=closing_first, now=now)
     if refusal is not None:
         raise refusal
 

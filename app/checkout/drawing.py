@@ -1,47 +1,177 @@
 """What the template gets: the view in its words, and the QR code as a drawing."""
 
+import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urljoin
 
 import segno
-from flask_babel import format_date
+from flask import request, url_for
+from flask_babel import format_date, format_datetime
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from app.channels.base import ChannelName
-from app.checkout.state import Bill, View
+from app.channels.base import RETURNING, ChannelName, Method
+from app.checkout.asking import Answer, Said
+from app.checkout.device import OFFERS, Offer, device_of
+from app.checkout.state import CODES, Bill, View, Way
 from app.core import clock
 from app.core.money import Money
 from app.documents.formats import decimal
 from app.documents.invoice_print import PrintTax
+from app.documents.models import DocumentKind
 from app.extensions import runtime
 from app.identity.models import Mode
 
-CHANNELS = tuple(name.value for name in ChannelName)
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A channel to choose: by a form, or by a link where the payer's app has to name him first."""
+
+    channel: str
+    way: str
+    is_current: bool
+    why_not: str
+    by_link: bool
 
 
-def page_context(view: View, token: str, channel: ChannelName | None) -> dict[str, Any]:
-    """Return the template's context, in the language that is being spoken."""
-    order, code = view.order, view.code
-    shown = order.channel if order else channel
+def page_context(
+    view: View, token: str, way: Way | None, *, said: Said | None = None, is_fresh: bool = False
+) -> dict[str, Any]:
+    """Return the template's context, in the language that is being spoken.
+
+    `is_fresh` says that the way was chosen just now: then the page may go on by itself.
+    """
+    order, offer = view.order, OFFERS[device_of(request.user_agent.string)]
+    if order is not None:
+        way = Way(order.channel, order.method)
+    channel = way.channel if way else None
+    method = way.method if way else None
+    others = [other for other in offer.get(channel, ()) if other != method] if channel else []
+    payload = view.payload
     return {
         "token": token,
         "state": view.state.value,
         "seen": view.seen,
         "merchant": view.merchant,
         "invoice": _bill(view.invoice),
-        "channels": CHANNELS,
-        "channel": shown.value if shown else "",
-        "qr_svg": draw_code(code) if code else None,
-        "expires_in": _seconds_left(order.expires_at) if order and code else None,
-        "payer_url": _payer_url(code) if code and view.merchant.mode is Mode.SANDBOX else None,
-        "paid_at": order.captured_at if order else None,
-        "transaction_id": order.channel_txn_id if order else None,
-        "return_url": None,
-        "receipt_url": None,
+        "tabs": _tabs(view, offer, channel),
+        "channel": channel.value if channel else "",
+        "way": str(way) if way else "",
+        "method": method.value if method else "",
+        "others": [_offer(Way(channel, other)) for other in others] if channel else [],
+        "hint": _hint(channel, offer),
+        "qr_svg": draw_code(view.code) if view.code else None,
+        "leave_url": payload if payload and method in RETURNING else None,
+        "is_fresh": is_fresh,
+        **_invocation(view, token, way),
+        "expires_in": _seconds_left(order.expires_at) if order and payload else None,
+        "payer_url": _payer_url(view.code) if view.code and _is_sandbox(view) else None,
+        "can_rotate": view.can_rotate,
+        "paid_with": order,
+        "refunds": view.refunds,
+        "refunded": view.refunded,
+        "aside": view.aside,
+        "receipt_url": _document_url(view, token, DocumentKind.RECEIPT_PDF),
+        "invoice_url": _document_url(view, token, DocumentKind.INVOICE_PDF),
+        "said": _words(said) if said and said.answer is not Answer.PAID else None,
         "fapiao": view.fapiao,
     }
+
+
+def _tabs(view: View, offer: Offer, current: ChannelName | None) -> list[Tab]:
+    return [
+        Tab(
+            name.value,
+            str(Way(name, methods[0])),
+            name is current,
+            _reason(view.limits[name]) if name in view.limits else "",
+            by_link=methods[0] is Method.JSAPI,
+        )
+        for name, methods in offer.items()
+    ]
+
+
+def _offer(way: Way) -> dict[str, Any]:
+    words = {
+        Method.NATIVE: _("Show a QR code to scan"),
+        Method.PRECREATE: _("Show a QR code to scan"),
+        Method.JSAPI: _("Pay here in WeChat"),
+        Method.H5: _("Open WeChat to pay"),
+        Method.PAGE: _("Pay on Alipay’s page"),
+        Method.WAP: _("Open Alipay to pay"),
+    }
+    return {
+        "way": str(way),
+        "words": words[way.method],
+        "is_code": way.method in CODES,
+        "by_link": way.method is Method.JSAPI,
+    }
+
+
+def _hint(channel: ChannelName | None, offer: Offer) -> str:
+    """Say what to do where one app does not open the other."""
+    is_wechats = Method.JSAPI in offer[ChannelName.WECHAT]
+    is_alipays = Method.H5 not in offer[ChannelName.WECHAT] and (
+        Method.WAP in offer[ChannelName.ALIPAY]
+    )
+    if channel is ChannelName.ALIPAY and is_wechats:
+        return str(_("WeChat does not open Alipay. Open this page in your browser, or scan here."))
+    if channel is ChannelName.WECHAT and is_alipays:
+        return str(_("Alipay does not open WeChat. Open this page in your browser, or scan here."))
+    return ""
+
+
+def _reason(code: str) -> str:
+    """Say why a channel does not take the payment, and blame nobody."""
+    words = {
+        "channel_limit": _("The amount is above what it takes at once."),
+        "daily_limit_reached": _("The limit of the day is reached. Please come back tomorrow."),
+        "too_many_payments": _("Too many attempts in a short time. Please wait a few minutes."),
+    }
+    return str(words.get(code, _("It does not take payments right now.")))
+
+
+def _words(said: Said) -> str:
+    """Answer honestly who says that he has paid."""
+    at = format_datetime(said.at, "HH:mm:ss")
+    words = {
+        Answer.UNPAID: _(
+            "Asked at %(at)s: no payment has arrived there yet. We keep asking.", at=at
+        ),
+        Answer.SILENT: _(
+            "Asked at %(at)s, but there was no answer. Please do not pay twice: we keep asking.",
+            at=at,
+        ),
+        Answer.JUST_ASKED: _("We asked a moment ago. Please wait a few seconds."),
+        Answer.NOTHING: _("No payment of this invoice was begun within the last day."),
+    }
+    return str(words[said.answer])
+
+
+def _invocation(view: View, token: str, way: Way | None) -> dict[str, Any]:
+    """Return what WeChat's browser is invoked with, signed for this view."""
+    if view.payload is None or way is None or way.method is not Method.JSAPI:
+        return {"invocation": None, "invocation_url": None}
+    gateway = runtime().wechat(view.merchant.mode)
+    found = gateway.invocation(view.payload, now=clock.now())
+    url = None
+    if _is_sandbox(view):  # no app is there that could be invoked
+        back = runtime().settings.base_url + url_for("checkout.show", token=token, way=way)
+        url = urljoin(runtime().payer_url, "/wechat/jsapi?")
+        url += urlencode(found | {"redirect_url": back})
+    return {"invocation": json.dumps(found), "invocation_url": url}
+
+
+def _document_url(view: View, token: str, kind: DocumentKind) -> str | None:
+    if kind not in view.documents:
+        return None
+    return url_for("checkout.document", token=token, name=kind.removesuffix("_pdf"))
+
+
+def _is_sandbox(view: View) -> bool:
+    return view.merchant.mode is Mode.SANDBOX
 
 
 def draw_code(text: str) -> Markup:

@@ -8,19 +8,31 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from jinja2_fragments.flask import render_block
 from werkzeug.wrappers import Response as Redirect
 
-from app.channels.base import Channel, ChannelName, ChannelRefused, ChannelUnavailable
-from app.checkout import fapiao, visits
-from app.checkout.drawing import CHANNELS, page_context
-from app.checkout.state import View, look
+from app.channels.base import (
+    RETURNING,
+    Channel,
+    ChannelName,
+    ChannelRefused,
+    ChannelUnavailable,
+    Method,
+)
+from app.checkout import asking, fapiao, payer, visits
+from app.checkout.asking import Said
+from app.checkout.drawing import page_context
+from app.checkout.state import View, Way, look
+from app.checkout.visits import Link
 from app.core import clock
-from app.core.errors import Conflict
+from app.core.errors import Conflict, NotFound
+from app.core.language import Language
+from app.documents import store
+from app.documents.models import DocumentKind
 from app.extensions import ChannelNotConfigured, bound, runtime, transaction
-from app.identity.models import Mode
 from app.payments import healing, queries
-from app.payments.opening import METHODS, Choice, open_payment
+from app.payments.opening import Choice, open_payment
 
 _TEMPLATE = "checkout/pay.html"
 _LANGUAGES = {"en": "en", "zh": visits.CHINESE}
+_DOCUMENTS = {"receipt": DocumentKind.RECEIPT_PDF, "invoice": DocumentKind.INVOICE_PDF}
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",  # the link is in the path
@@ -32,13 +44,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A proved link, and the channel the payer looks at, if he chose one."""
+    """A proved link, and the way to pay that its holder looks at, if he chose one."""
 
-    token: str
-    merchant_id: int
-    mode: Mode
-    invoice_id: int
-    channel: ChannelName | None
+    link: Link
+    way: Way | None
 
 
 def blueprint() -> Blueprint:
@@ -46,8 +55,12 @@ def blueprint() -> Blueprint:
     door.before_request(_keep_language)
     door.after_request(_seal)
     door.add_url_rule("/<token>", "show", show)
-    door.add_url_rule("/<token>/channel", "choose", choose, methods=["POST"])
+    door.add_url_rule("/<token>/way", "choose", choose, methods=["POST"])
+    door.add_url_rule("/<token>/paid", "say_paid", say_paid, methods=["POST"])
     door.add_url_rule("/<token>/status", "status", status)
+    door.add_url_rule("/<token>/documents/<name>", "document", document)
+    door.add_url_rule("/<token>/wechat", "enter_wechat", enter_wechat)
+    door.add_url_rule("/<token>/wechat/openid", "take_openid", take_openid)
     door.add_url_rule("/<token>/fapiao", "fapiao", fapiao.show)
     door.add_url_rule("/<token>/fapiao", "ask_for_fapiao", fapiao.submit, methods=["POST"])
     door.add_url_rule(
@@ -57,79 +70,180 @@ def blueprint() -> Blueprint:
     return door
 
 
-def show(token: str) -> str:
-    """Show the invoice, and the code of the channel that was chosen."""
-    visit = _visit(token, request.args.get("channel", ""))
-    if visit.channel is None:  # who chose a channel comes back to the same look
-        visits.note_view(visit.merchant_id, visit.invoice_id)
-    view = _look(visit)
-    with visits.speaking():
-        return render_template(_TEMPLATE, **page_context(view, visit.token, visit.channel))
+def show(token: str) -> Response:
+    """Show the invoice, and what the chosen way to pay handed out.
+
+    Who comes back from a channel sees what it says, not what the address says: it is asked.
+    """
+    visit = _visit(token, request.args.get("way", ""))
+    if visit.way is None:  # who chose a way comes back to the same look
+        visits.note_view(visit.link.merchant_id, visit.link.invoice_id)
+    return _page(visit, _watched(visit))
 
 
-def choose(token: str) -> Redirect:
-    """Open a payment at the chosen channel, or find the open one. The page shows what came."""
-    visit = _visit(token, request.form.get("channel", ""))
-    if visit.channel is None:
+def choose(token: str) -> Response | Redirect:
+    """Open a payment in the chosen way, or find the open one. The page shows what came."""
+    visit = _visit(token, request.form.get("way", ""))
+    if visit.way is None or visit.way.method is Method.JSAPI:
         abort(404)
-    notify_url = runtime().settings.base_url + url_for(f"callbacks.{visit.channel}")
-    try:
-        open_payment(
-            bound(visit.merchant_id),
-            partial(_gateway, visit),
-            visit.invoice_id,
-            choice=Choice(visit.channel, METHODS[visit.channel][0]),
-            notify_url=notify_url,
-            now=clock.now(),
-        )
-    except (Conflict, ChannelUnavailable) as refusal:
-        log.warning("payment not opened", code=refusal.code, reason=str(refusal))
-    return redirect(url_for("checkout.show", token=token, channel=visit.channel), 303)
+    _open(visit)
+    if _is_partial():
+        return _page(visit, _look(visit), is_fresh=True)
+    return redirect(url_for("checkout.show", token=token, way=visit.way), 303)
+
+
+def say_paid(token: str) -> Response:
+    """Ask the channels at once, for somebody says that he has paid; say what they answer."""
+    visit = _visit(token, request.form.get("way", ""))
+    said = asking.ask(
+        bound(visit.link.merchant_id),
+        partial(_gateway, visit),
+        visit.link.invoice_id,
+        now=clock.now(),
+    )
+    return _page(visit, _look(visit), said=said)
 
 
 def status(token: str) -> Response:
     """Answer the page's question whether something has changed: its content anew, or 204."""
-    visit = _visit(token, request.args.get("channel", ""))
-    view = _look(visit)
-    if _watch(visit, view):
-        view = _look(visit)
+    visit = _visit(token, request.args.get("way", ""))
+    view = _watched(visit)
     if view.seen == request.args.get("seen"):
         return Response(status=204)
     with visits.speaking():
-        context = page_context(view, visit.token, visit.channel)
+        context = page_context(view, token, visit.way)
         return Response(render_block(_TEMPLATE, "content", **context))
 
 
-def _visit(token: str, channel: str) -> Visit:
-    """Prove the link and read the channel's name; whatever is wrong with them is the same 404."""
-    if channel and channel not in CHANNELS:
-        abort(404)
+def document(token: str, name: str) -> Response:
+    """Hand out the invoice or the receipt as PDF, in the language that is spoken."""
     link = visits.prove(token)
-    chosen = ChannelName(channel) if channel else None
-    return Visit(token, link.merchant_id, link.mode, link.invoice_id, chosen)
+    if name not in _DOCUMENTS:
+        abort(404)
+    with visits.speaking():
+        language = Language(visits.spoken())
+    with transaction(link.merchant_id) as database:
+        view = look(database, link.invoice_id, None, now=clock.now())
+        found = store.find_document(
+            database, kind=_DOCUMENTS[name], subject_id=link.invoice_id, language=language
+        )
+    if found is None or found.kind not in view.documents:
+        abort(404)
+    try:
+        content = store.read_document(runtime().storage, found)
+    except NotFound:
+        abort(404)
+    response = Response(content, mimetype="application/pdf")
+    file_name = f"{view.invoice.number}-{name}.pdf"
+    response.headers["Content-Disposition"] = f'attachment; filename="{file_name}"'
+    return response
+
+
+def enter_wechat(token: str) -> Redirect:
+    """Send WeChat's browser to where it says who its user is; it comes back at once."""
+    link = visits.prove(token)
+    state, session[payer.NONCE] = payer.new_state(runtime().pepper, token, now=clock.now())
+    back = runtime().settings.base_url + url_for("checkout.take_openid", token=token)
+    try:
+        login = runtime().wechat_login(link.mode)
+    except ChannelNotConfigured:
+        abort(503)
+    return redirect(login.authorize_url(back, state=state), 302)
+
+
+def take_openid(token: str) -> Redirect:
+    """Open a payment for the user WeChat names, if it was this browser that was sent there."""
+    visit = Visit(visits.prove(token), Way(ChannelName.WECHAT, Method.JSAPI))
+    state, nonce = request.args.get("state", ""), session.pop(payer.NONCE, "")
+    if not payer.is_state(runtime().pepper, token, state, nonce=nonce, now=clock.now()):
+        return redirect(url_for("checkout.show", token=token), 302)
+    try:
+        login = runtime().wechat_login(visit.link.mode)
+        openid = login.fetch_openid(request.args.get("code", ""))
+    except (ChannelUnavailable, ChannelRefused) as refusal:
+        log.warning("payer not known to wechat", code=refusal.code, reason=str(refusal))
+    else:
+        _open(visit, openid=openid)
+    shown = url_for("checkout.show", token=token, way=visit.way, _anchor="pay")
+    return redirect(shown, 302)
+
+
+def _open(visit: Visit, *, openid: str = "") -> None:
+    """Open a payment; why one was not opened is what the page shows next."""
+    way, token = visit.way, visit.link.token
+    if way is None:
+        raise ValueError("a payment is opened in a way that was chosen")
+    base_url = runtime().settings.base_url
+    page = base_url + url_for("checkout.show", token=token, way=way)
+    choice = Choice(
+        way.channel,
+        way.method,
+        payer_ip=request.remote_addr or "",
+        openid=openid,
+        return_url=page if way.method in RETURNING else "",
+    )
+    try:
+        open_payment(
+            bound(visit.link.merchant_id),
+            partial(_gateway, visit),
+            visit.link.invoice_id,
+            choice=choice,
+            notify_url=base_url + url_for(f"callbacks.{way.channel}"),
+            now=clock.now(),
+        )
+    except (Conflict, ChannelUnavailable) as refusal:
+        log.warning("payment not opened", code=refusal.code, reason=str(refusal))
+
+
+def _visit(token: str, way: str) -> Visit:
+    """Prove the link and read the way; whatever is wrong with them is the same 404."""
+    chosen = Way.read(way) if way else None
+    if way and chosen is None:
+        abort(404)
+    return Visit(visits.prove(token), chosen)
 
 
 def _look(visit: Visit) -> View:
-    with transaction(visit.merchant_id) as database:
-        return look(database, visit.invoice_id, visit.channel, now=clock.now())
+    with transaction(visit.link.merchant_id) as database:
+        return look(database, visit.link.invoice_id, visit.way, now=clock.now())
 
 
-def _watch(visit: Visit, view: View) -> bool:
-    """Ask the channel about the order the payer waits for; say whether it had news."""
+def _watched(visit: Visit) -> View:
+    """Look, and once more if the channel of the order the payer waits for had news."""
+    view = _look(visit)
     if view.order is None or view.order.status not in queries.OPEN:
-        return False
+        return view
     channel = _gateway(visit, view.order.channel)
+    transactions = bound(visit.link.merchant_id)
     try:
-        found = healing.watch(bound(visit.merchant_id), channel, view.order.id, now=clock.now())
+        found = healing.watch(transactions, channel, view.order.id, now=clock.now())
     except (ChannelUnavailable, ChannelRefused) as refusal:
         log.warning("payment not watched", code=refusal.code, reason=str(refusal))
-        return False
-    return found in {healing.Found.CAPTURED, healing.Found.CLOSED}
+        return view
+    return _look(visit) if found in {healing.Found.CAPTURED, healing.Found.CLOSED} else view
+
+
+def _page(
+    visit: Visit, view: View, *, said: Said | None = None, is_fresh: bool = False
+) -> Response:
+    """Draw the page, or its content for a page that is there."""
+    with visits.speaking():
+        context = page_context(view, visit.link.token, visit.way, said=said, is_fresh=is_fresh)
+        if _is_partial():
+            response = Response(render_block(_TEMPLATE, "content", **context))
+        else:
+            response = Response(render_template(_TEMPLATE, **context))
+    response.vary.add("HX-Request-Type")
+    return response
+
+
+def _is_partial() -> bool:
+    return request.headers.get("HX-Request-Type") == "partial"
 
 
 def _gateway(visit: Visit, channel: ChannelName) -> Channel:
     try:
-        return runtime().channel(channel, visit.mode)
+        return runtime().channel(channel, visit.link.mode)
     except ChannelNotConfigured:
         abort(503)
 

@@ -51,5 +51,10 @@ def note_view(merchant_id: int, invoice_id: int) -> None:
 
 def speaking() -> AbstractContextManager[None]:
     """Speak Chinese unless this browser chose a language: payers are in China."""
-    spoken: AbstractContextManager[None] = force_locale(session.get("language", CHINESE))
-    return spoken
+    locale: AbstractContextManager[None] = force_locale(spoken())
+    return locale
+
+
+def spoken() -> str:
+    """Name the language this browser is spoken to in."""
+    return str(session.get("language", CHINESE))

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import exists, select
+from sqlalchemy import and_, exists, select
 from sqlalchemy.orm import Session
 
-from app.channels.base import ChannelName
+from app.channels.base import ChannelName, Method
 from app.core import db
 from app.core.errors import NotFound
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
@@ -43,12 +43,18 @@ def get_by_trade_no(session: Session, channel: ChannelName, out_trade_no: str) -
 
 
 def find_newest(
-    session: Session, invoice_id: int, channel: ChannelName | None = None
+    session: Session,
+    invoice_id: int,
+    channel: ChannelName | None = None,
+    *,
+    method: Method | None = None,
 ) -> PaymentOrder | None:
-    """Return the last attempt to pay the invoice, at one channel or at any."""
+    """Return the last attempt to pay the invoice: at one channel, by one method, or any."""
     statement = select(PaymentOrder).where(PaymentOrder.invoice_id == invoice_id)
     if channel is not None:
         statement = statement.where(PaymentOrder.channel == channel)
+    if method is not None:
+        statement = statement.where(PaymentOrder.method == method)
     return session.scalars(statement.order_by(PaymentOrder.id.desc()).limit(1)).one_or_none()
 
 
@@ -100,6 +106,20 @@ def list_open(session: Session, invoice_id: int) -> Sequence[PaymentOrder]:
 def list_unallocated(session: Session) -> Sequence[UnallocatedPayment]:
     """Return the money that paid nothing, the oldest case first."""
     return session.scalars(select(UnallocatedPayment).order_by(UnallocatedPayment.id)).all()
+
+
+def list_aside(session: Session, invoice_id: int) -> Sequence[UnallocatedPayment]:
+    """Return the money that came for the invoice and paid nothing, the oldest case first."""
+    of_invoice = (
+        UnallocatedPayment.merchant_id == PaymentOrder.merchant_id,
+        UnallocatedPayment.payment_order_id == PaymentOrder.id,
+    )
+    return session.scalars(
+        select(UnallocatedPayment)
+        .join(PaymentOrder, and_(*of_invoice))
+        .where(PaymentOrder.invoice_id == invoice_id)
+        .order_by(UnallocatedPayment.id)
+    ).all()
 
 
 def lock_due(session: Session, *, now: datetime, limit: int) -> Sequence[PaymentOrder]:

@@ -1,5 +1,8 @@
-// The payer's page: the countdown, and the order unfolded where there is room.
+// The payer's page: the countdown, WeChat's own window, and the order unfolded where there is room.
 // Polling is htmx's; each code that arrives with a fragment starts its own countdown.
+
+const MOST_ROTATIONS = 4; // an hour of codes for a page that is looked at, and none for one that is not
+let rotations = 0;
 
 document.addEventListener("htmx:config:request", (event) => {
   const token = document.querySelector('input[name="csrf_token"]')?.value;
@@ -20,11 +23,40 @@ function countDown(timer) {
   tick();
 }
 
+// Opens WeChat's payment over the page. What it says is no proof: the page asks us all the while.
+function invoke(button) {
+  const pay = () =>
+    window.WeixinJSBridge.invoke(
+      "getBrandWCPayRequest",
+      JSON.parse(button.dataset.invocation),
+      (answer) => (button.dataset.said = answer.err_msg),
+    );
+  if (window.WeixinJSBridge) pay();
+  else document.addEventListener("WeixinJSBridgeReady", pay, { once: true });
+}
+
 function start() {
   for (const timer of document.querySelectorAll("[data-countdown]")) countDown(timer);
   const wide = matchMedia("(min-width: 880px)").matches;
   const lines = document.querySelector(".order-lines");
   if (lines && wide) lines.open = true;
+
+  const button = document.querySelector("[data-invocation]");
+  button?.addEventListener("click", () => invoke(button));
+  if (button && location.hash === "#pay") {
+    history.replaceState(null, "", location.pathname + location.search);
+    invoke(button);
+  }
+  const exit = document.querySelector("a[data-leave]");
+  if (exit) {
+    exit.removeAttribute("data-leave"); // who comes back is not sent away again
+    location.assign(exit.href);
+  }
+  const rotate = document.querySelector("form[data-rotate]");
+  if (rotate && document.visibilityState === "visible" && rotations < MOST_ROTATIONS) {
+    rotations += 1;
+    rotate.requestSubmit(rotate.querySelector("button[name=way]"));
+  }
 }
 
 start();

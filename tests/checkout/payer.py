@@ -14,6 +14,7 @@ PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
 
 _TOKEN = re.compile(r'name="csrf_token"\s+value="([^"]+)"')
 _STATE = re.compile(r'data-state="([a-z]+)"')
+_SHOWN_WAY = re.compile(r'type="hidden"\s+name="way"\s+value="([^"]*)"')
 _POLL = re.compile(r'hx-get="([^"]+)"')
 _PAYER = re.compile(r'href="([^"]+/pay\?qr=[^"]+)"')
 
@@ -24,20 +25,33 @@ class Payer:
     path: str
     client: FlaskClient = field(init=False)
     text: str = ""
+    user_agent: str = ""
 
     def __post_init__(self) -> None:
         self.client = self.app.test_client()
+        if self.user_agent:
+            self.client.environ_base["HTTP_USER_AGENT"] = self.user_agent
 
     def look(self, query: str = "") -> str:
         """Open the page and return the state it shows."""
         return self._take(self.client.get(self.path + query))
 
     def choose(self, channel: str) -> str:
-        """Press a channel's button and return the state of the page that follows."""
-        form = {"csrf_token": self._found(_TOKEN), "channel": channel}
-        answer = self.client.post(f"{self.path}/channel", data=form)
+        """Press the first button of a channel and return the state of the page that follows."""
+        way = self._found(re.compile(rf'value="({channel}\.[a-z0-9]+)"'))
+        return self.choose_way(way)
+
+    def choose_way(self, way: str) -> str:
+        form = {"csrf_token": self._found(_TOKEN), "way": way}
+        answer = self.client.post(f"{self.path}/way", data=form)
         assert answer.status_code == 303, answer.text
         return self._take(self.client.get(answer.location))
+
+    def say_paid(self) -> str:
+        """Press "I have paid" and return the state of the page that follows."""
+        way = _SHOWN_WAY.search(self.text)
+        form = {"csrf_token": self._found(_TOKEN), "way": way[1] if way else ""}
+        return self._take(self.client.post(f"{self.path}/paid", data=form))
 
     def poll(self) -> TestResponse:
         """Ask what the page asks every other second; what comes back takes its place."""

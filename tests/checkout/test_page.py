@@ -115,16 +115,18 @@ def test_every_wrong_link_is_the_same_404(client: FlaskClient, due: Due, case: i
         assert _FORM_TOKEN.sub("", answer.text) == _FORM_TOKEN.sub("", nothing.text)
 
 
-@pytest.mark.parametrize("channel", ["stripe", "WECHAT", "wechat ", "%00"])
-def test_an_unknown_channel_is_a_404(client: FlaskClient, due: Due, channel: str) -> None:
-    assert client.get(f"{due.path}?channel={channel}").status_code == 404
-    assert client.get(f"{due.path}/status?channel={channel}").status_code == 404
+@pytest.mark.parametrize(
+    "way", ["stripe", "wechat", "WECHAT.native", "wechat.native ", "wechat.wap", "wechat.", "%00"]
+)
+def test_an_unknown_way_is_a_404(client: FlaskClient, due: Due, way: str) -> None:
+    assert client.get(f"{due.path}?way={way}").status_code == 404
+    assert client.get(f"{due.path}/status?way={way}").status_code == 404
 
 
 def test_a_choice_without_the_forms_token_opens_nothing(
     client: FlaskClient, transaction: Transaction, due: Due
 ) -> None:
-    answer = client.post(f"{due.path}/channel", data={"channel": "wechat"})
+    answer = client.post(f"{due.path}/way", data={"way": "wechat.native"})
 
     assert answer.status_code >= 400
     with transaction() as session:

@@ -176,6 +176,8 @@ CASE = Machine(
     moves={
         (CaseStatus.OPEN, CaseEvent.RETURN): CaseStatus.RETURNED,
         (CaseStatus.OPEN, CaseEvent.KEEP): CaseStatus.KEPT,
+        # The channel is right: it sent the money back after all, whatever we believed.
+        (CaseStatus.KEPT, CaseEvent.RETURN): CaseStatus.RETURNED,
     },
 )
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.billing import collection, queries
-from app.billing.credit_amounts import BadCredit
+from app.billing.credit_amounts import BadCredit, CreditTooLarge
 from app.billing.credit_models import CreditNote, CreditReason, Disposition
 from app.billing.credit_notes import CreditRequest
 from app.billing.models import Invoice, InvoiceLine, InvoiceStatus, LineKind
@@ -18,6 +18,7 @@ from app.payments import queries as payments
 from app.payments.models import CaseReason, PaymentStatus
 from app.payments.opening import InvoiceOutdated
 from tests.make import ADA, NOON, cny
+from tests.payments.backing import ask_back
 from tests.payments.builders import FakeChannel, books, issue, opened_at, order_for, paid
 
 A_TENTH = CreditRequest(CreditReason.CORRECTION, total_minor=1_264)
@@ -168,3 +169,14 @@ def test_nobody_claims_that_usage_was_late(session: Session) -> None:
 
     with pytest.raises(BadCredit):
         closing.issue_credit_note(session, issue(session).id, request, actor=ADA, now=NOON)
+
+
+def test_what_goes_back_to_its_payer_is_not_given_to_a_balance_too(session: Session) -> None:
+    invoice = billed(session)
+    capture.record_capture(
+        session, paid(order_for(session, invoice)), channel=ChannelName.WECHAT, now=NOON
+    )
+    ask_back(session, invoice, cny(81_481))  # a tenth of it is 90.53, and 90.52 are left
+
+    with pytest.raises(CreditTooLarge, match=r"90\.52"):
+        credit(session, invoice.id)

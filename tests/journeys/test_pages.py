@@ -74,6 +74,10 @@ ADMIN = (
     "/admin/cases?view=refunds",
     "/admin/disputes",
     "/admin/disputes/new",
+    "/admin/refunds",
+    "/admin/risk",
+    "/admin/risk/channels",
+    "/admin/risk/hits",
     "/admin/jobs",
     "/admin/outbox",
 )

@@ -24,6 +24,7 @@ QUEUES = {
     "jobs.fapiao.mail_rejected": "default",
     "jobs.refunds.mail": "default",
     "jobs.refunds.settle": "default",
+    "jobs.webhook_mails.tell_owners": "default",
 }
 
 Task = Callable[..., None]

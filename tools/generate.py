@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from app.api import v1
-from tools import settings
+from tools import events, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -16,6 +16,7 @@ def files() -> dict[Path, str]:
     return {
         ROOT / "docs" / "settings.md": settings.reference(),
         ROOT / "docs" / "openapi.json": spec + "\n",
+        **{ROOT / "docs" / "events" / name: text for name, text in events.schemas().items()},
     }
 
 
@@ -28,7 +29,7 @@ def main(arguments: list[str]) -> int:
             print(f"stale: {path.relative_to(ROOT)}; run make docs", file=sys.stderr)
         return 1 if stale else 0
     for path, text in wanted.items():
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return 0
 

@@ -161,6 +161,16 @@ def merchants_of(session: Session, user_id: int) -> Sequence[int]:
     ).all()
 
 
+def owner_addresses(session: Session, merchant_id: int) -> Sequence[str]:
+    """Return the e-mail addresses of the merchant's owners."""
+    return session.scalars(
+        select(User.email)
+        .join(UserMerchant, UserMerchant.user_id == User.id)
+        .where(UserMerchant.merchant_id == merchant_id, UserMerchant.role == Role.OWNER)
+        .order_by(User.id)
+    ).all()
+
+
 def begin_session(
     session: Session,
     user: User,

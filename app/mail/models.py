@@ -21,6 +21,8 @@ class MailKind(StrEnum):
     FAPIAO_ISSUED = "fapiao_issued"
     FAPIAO_REJECTED = "fapiao_rejected"
     FAPIAO_RED_LETTERED = "fapiao_red_lettered"
+    WEBHOOK_FAILING = "webhook_failing"
+    WEBHOOK_DISABLED = "webhook_disabled"
 
 
 class MailStatus(StrEnum):

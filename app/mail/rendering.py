@@ -166,6 +166,27 @@ class FapiaoRedLettered(FapiaoMail):
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookFailing(MailWords):
+    """The merchant's own server, at the address `number`, has answered no message since a day.
+
+    `amount` says since when; `waiting` is how many messages wait for it.
+    """
+
+    kind = MailKind.WEBHOOK_FAILING
+
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookDisabled(WebhookFailing):
+    """The same, and nothing more is sent to it until somebody enables it: it `is_gone`, or dead."""
+
+    kind = MailKind.WEBHOOK_DISABLED
+
+    is_gone: bool
+
+
 def render(words: MailWords, language: Language, brand: MailBrand = UNBRANDED) -> Content:
     """Word a mail in text and HTML, from the templates of its kind. Raises UnsafeLink.
 

@@ -28,6 +28,7 @@ def deeds() -> dict[str, str]:
         "fapiao.red_lettered": _("Fapiao red-lettered"),
         "fapiao.rejected": _("Fapiao rejected"),
         "fapiao_settings.changed": _("Item of the fapiao changed"),
+        "webhook_endpoint.secret_revealed": _("Signing secret shown"),
         "credit_note.issued": _("Credit note given"),
         "invoice.given_up": _("Invoice given up"),
         "invoice.voided": _("Invoice voided"),

@@ -1,26 +1,26 @@
-"""Webhook endpoints: registering, the secret that is shown once, and every delivery's attempts."""
+"""Webhook endpoints: registering, their health, their secrets, and a message to try them."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from flask import flash, g, redirect, request, session, url_for
 from flask_babel import gettext as _
+from flask_login import current_user
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.core import clock
 from app.core.errors import Refusal
 from app.core.ids import Prefix, read, show
-from app.core.paging import Page
-from app.extensions import runtime, transaction
-from app.web import listing
+from app.extensions import limiter, runtime, transaction
+from app.identity import accounts
+from app.web import access, listing, webhook_deliveries, webhook_words
 from app.web.errors import status_of
 from app.web.page import page
 from app.web.refusals import say
-from app.webhooks import delivering, endpoints, queries
-from app.webhooks.catalogue import EventType
-from app.webhooks.models import DeliveryStatus, WebhookDelivery, WebhookEndpoint
+from app.webhooks import emitting, endpoints, queries
+from app.webhooks.catalogue import SUBSCRIBABLE, EventType
+from app.webhooks.models import WebhookEndpoint
 
 _REVEAL = "reveal_webhook"
 """Names the endpoint whose secret the next page shows: the cookie never holds the secret."""
@@ -103,67 +103,43 @@ def archive_webhook(endpoint_id: str) -> Response:
     return _move(endpoint_id, endpoints.archive, _("The endpoint is deleted."))
 
 
-def webhook_delivery(delivery_id: str) -> Response:
-    """Show one delivery: the body that was sent, and every attempt with its answer."""
+def test_webhook(endpoint_id: str) -> Response:
+    """Send a message that means nothing, and go and see what becomes of it."""
     with transaction(g.merchant_id) as database:
-        delivery = queries.get_delivery(database, read(Prefix.WEBHOOK_DELIVERY, delivery_id))
-        attempts = queries.list_attempts(database, delivery.id)
-    payload = json.loads(delivery.event.payload)
-    return page(
-        "webhooks/delivery.html",
-        nav="webhooks",
-        delivery=delivery,
-        public_id=delivery_id,
-        message_id=show(Prefix.WEBHOOK_EVENT, delivery.event_id),
-        endpoint_url=_url(delivery.endpoint),
-        attempts=list(reversed(attempts)),
-        payload=json.dumps(payload, ensure_ascii=False, indent=2),
-        size=len(delivery.event.payload.encode()),
-    )
-
-
-def resend_delivery(delivery_id: str) -> Response:
-    """Make the delivery due now, under the same message id."""
-    with transaction(g.merchant_id) as database:
-        delivering.resend(database, read(Prefix.WEBHOOK_DELIVERY, delivery_id), now=clock.now())
-    flash(_("It is sent again within seconds."), "ok")
+        endpoint = endpoints.lock_endpoint(database, read(Prefix.WEBHOOK_ENDPOINT, endpoint_id))
+        delivery = emitting.send_test(database, endpoint, now=clock.now())
+    flash(_("A test message is on its way. Its answer appears here within seconds."), "ok")
+    delivery_id = show(Prefix.WEBHOOK_DELIVERY, delivery.id)
     return redirect(url_for("web.webhook_delivery", delivery_id=delivery_id), 303)
 
 
-def event_types() -> list[tuple[str, str]]:
-    """Return the events to choose from, with what each of them says."""
-    words = {
-        EventType.INVOICE_CREATED: _("An invoice was issued and can be paid."),
-        EventType.INVOICE_WILL_BE_DUE: _("An open invoice will be due soon."),
-        EventType.INVOICE_OVERDUE: _("An invoice was not paid by the day it was due."),
-        EventType.INVOICE_PAID: _("An invoice was paid in full; deliver what was bought."),
-        EventType.INVOICE_VOIDED: _("An issued invoice was cancelled and can no longer be paid."),
-        EventType.INVOICE_REFUNDED: _("Money of a paid invoice went back to the payer."),
-        EventType.INVOICE_MARKED_UNCOLLECTIBLE: _("Nobody expects an invoice to be paid any more."),
-        EventType.INVOICE_REISSUED: _(
-            "An old invoice was replaced by one with the rates of the day."
-        ),
-        EventType.CREDIT_NOTE_CREATED: _(
-            "An issued invoice was corrected; its customer owes less."
-        ),
-        EventType.FAPIAO_REQUESTED: _("A buyer asked for the fapiao of an invoice."),
-        EventType.FAPIAO_ISSUED: _("A fapiao was issued and mailed to the buyer."),
-        EventType.FAPIAO_REJECTED: _("A fapiao will not be issued; the buyer was told why."),
-        EventType.FAPIAO_RED_LETTERED: _("An issued fapiao was cancelled by a red letter."),
-        EventType.PAYMENT_UNAPPLIED: _("Money arrived that no invoice waits for."),
-        EventType.REFUND_CREATED: _("A refund was asked for; the payer has nothing yet."),
-        EventType.REFUND_SUCCEEDED: _("The channel has paid a refund back to the payer."),
-        EventType.REFUND_FAILED: _("A refund will not be paid: the channel or we refused it."),
-        EventType.DISPUTE_OPENED: _("A channel withdrew a payment on its payer’s complaint."),
-        EventType.DISPUTE_CLOSED: _("A dispute was decided: won, or lost."),
-        EventType.PAYOUT_COMPLETED: _("A payout left for your bank account."),
-    }
-    return [(event.value, words[event]) for event in EventType]
+def expire_webhook_secret(endpoint_id: str) -> Response:
+    """Stop signing with the secret that was replaced."""
+    return _move(endpoint_id, endpoints.expire_old_secret, _("The old secret signs no more."))
+
+
+@limiter.limit("10/minute")
+def reveal_webhook_secret(endpoint_id: str) -> Response:
+    """Show the secret once more, to who knows the password, and write that down."""
+    number = read(Prefix.WEBHOOK_ENDPOINT, endpoint_id)
+    try:
+        with transaction(None) as database:
+            accounts.check_credentials(
+                database, current_user.email, request.form.get("password", "")
+            )
+    except accounts.WrongCredentials:
+        flash(_("The password is wrong."), "bad")
+        return redirect(url_for("web.webhook", endpoint_id=endpoint_id), 303)
+    with transaction(g.merchant_id) as database:
+        endpoints.note_revealed(database, number, actor=access.actor(), now=access.now())
+    session[_REVEAL] = number
+    return redirect(url_for("web.webhook", endpoint_id=endpoint_id), 303)
 
 
 def _index(refusal: Refusal | None = None) -> Response:
     with transaction(g.merchant_id) as database:
         found = queries.list_endpoints(database)
+        health = queries.health_of(database, [row.id for row in found], now=clock.now())
     form = {
         "url": request.form.get("url", ""),
         "description": request.form.get("description", ""),
@@ -173,21 +149,27 @@ def _index(refusal: Refusal | None = None) -> Response:
         "webhooks/index.html",
         status=status_of(refusal) if refusal else 200,
         nav="webhooks",
-        endpoints=[(row, _url(row)) for row in found],
+        endpoints=[(row, _url(row), health[row.id]) for row in found],
         most=endpoints.MAX_ENDPOINTS,
         form=form,
-        event_types=event_types(),
+        event_groups=webhook_words.event_groups(),
         **_errors(refusal),
     )
 
 
 def _show(endpoint_id: str, refusal: Refusal | None = None) -> Response:
     number = read(Prefix.WEBHOOK_ENDPOINT, endpoint_id)
+    if listing.wants_csv():
+        return webhook_deliveries.as_file(number)
     with transaction(g.merchant_id) as database:
         endpoint = queries.get_endpoint(database, number)
-        found = _deliveries(database, number)
+        found = webhook_deliveries.list_page(database, number, cursor=listing.cursor())
+        health = queries.health_of(database, [number], now=clock.now())[number]
+        waiting = queries.count_waiting(database, number)
         form = _form_of(endpoint) if refusal is None else _typed()
         secrets = _revealed(endpoint)
+    typed_from, typed_to = webhook_deliveries.typed_times()
+    filters = {"event": request.args.get("event", ""), "from": typed_from, "to": typed_to}
     return page(
         "webhooks/show.html",
         fragment="rows",
@@ -198,20 +180,17 @@ def _show(endpoint_id: str, refusal: Refusal | None = None) -> Response:
         deliveries=found.rows,
         delivery_id=lambda row: show(Prefix.WEBHOOK_DELIVERY, row),
         pager=listing.pager(found.next_cursor),
-        tabs=listing.tabs("status", _statuses()),
+        tabs=listing.tabs("status", webhook_deliveries.statuses()),
+        filters=filters,
+        event_options=[("", _("All events")), *((each.value, each.value) for each in EventType)],
+        csv_url=listing.csv_url(),
+        health=health,
+        waiting=waiting,
+        is_old_secret_live=_is_old_secret_live(endpoint),
         secrets=secrets,
         form=form,
-        event_types=event_types(),
+        event_groups=webhook_words.event_groups(),
         **_errors(refusal),
-    )
-
-
-def _deliveries(database: Session, endpoint_id: int) -> Page[WebhookDelivery]:
-    return queries.list_deliveries(
-        database,
-        endpoint_id=endpoint_id,
-        status=listing.chosen(DeliveryStatus, "status"),
-        cursor=listing.cursor(),
     )
 
 
@@ -223,6 +202,11 @@ def _revealed(endpoint: WebhookEndpoint) -> list[str]:
     return endpoints.open_secrets(endpoint, runtime().keyring, now=clock.now())[:1]
 
 
+def _is_old_secret_live(endpoint: WebhookEndpoint) -> bool:
+    expires_at = endpoint.previous_secret_expires_at
+    return expires_at is not None and clock.now() < expires_at
+
+
 def _move(endpoint_id: str, move: Callable[[Session, int], object], said: str) -> Response:
     with transaction(g.merchant_id) as database:
         move(database, read(Prefix.WEBHOOK_ENDPOINT, endpoint_id))
@@ -231,7 +215,7 @@ def _move(endpoint_id: str, move: Callable[[Session, int], object], said: str) -
 
 
 def _picked() -> list[EventType]:
-    known = {event.value for event in EventType}
+    known = {event.value for event in SUBSCRIBABLE}
     return [EventType(name) for name in request.form.getlist("event_types") if name in known]
 
 
@@ -258,16 +242,6 @@ def _errors(refusal: Refusal | None) -> dict[str, Any]:
     if refusal.path in errors:
         return {"errors": errors | {refusal.path: say(refusal)}, "error": ""}
     return {"errors": errors, "error": say(refusal)}
-
-
-def _statuses() -> list[tuple[str, str, None]]:
-    return [
-        ("", _("All"), None),
-        (DeliveryStatus.PENDING.value, _("Pending"), None),
-        (DeliveryStatus.DELIVERED.value, _("Delivered"), None),
-        (DeliveryStatus.FAILED.value, _("Retrying"), None),
-        (DeliveryStatus.DEAD.value, _("Given up"), None),
-    ]
 
 
 def _url(endpoint: WebhookEndpoint) -> str:

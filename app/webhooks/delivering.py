@@ -7,11 +7,11 @@ from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.core.db import get, get_locked
-from app.core.errors import Conflict
 from app.webhooks.models import (
     DELIVERY,
     DeliveryEvent,
     DeliveryStatus,
+    EndpointNotActive,
     EndpointStatus,
     WebhookDelivery,
     WebhookEndpoint,
@@ -19,10 +19,6 @@ from app.webhooks.models import (
 
 RESEND_AT_ONCE = 10_000
 """Most deliveries one call makes due again."""
-
-
-class EndpointNotActive(Conflict):
-    code = "webhook_endpoint_not_active"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,14 @@ from app.core.db import merchant_of, run_sql
 from app.core.ids import Prefix, new_id, show
 from app.identity import clocks
 from app.webhooks.catalogue import EventType, envelope
-from app.webhooks.models import DeliveryStatus, EndpointStatus, WebhookEndpoint
-from app.webhooks.payloads import Payload
+from app.webhooks.models import (
+    DeliveryStatus,
+    EndpointNotActive,
+    EndpointStatus,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from app.webhooks.payloads import Payload, WebhookTestData
 
 _LAST = """
 SELECT object_id, max(sequence)
@@ -100,6 +106,28 @@ def emit_changes(
     emit_all(
         session, event_type, {f"{each.object_id}/{new_id():x}": each for each in told}, now=now
     )
+
+
+def send_test(session: Session, endpoint: WebhookEndpoint, *, now: datetime) -> WebhookDelivery:
+    """Owe one endpoint a message that means nothing, whatever it subscribed to.
+
+    `now` is real. Raises EndpointNotActive.
+    """
+    if not endpoint.is_active:
+        raise EndpointNotActive(f"this endpoint is {endpoint.status}")
+    told = WebhookTestData(webhook_endpoint_id=show(Prefix.WEBHOOK_ENDPOINT, endpoint.id))
+    reference = f"{told.object_id}/{new_id():x}"
+    kept = _keep_events(session, EventType.WEBHOOK_TEST, {reference: told}, now=now)
+    delivery = WebhookDelivery(
+        merchant_id=endpoint.merchant_id,
+        event_id=kept[reference],
+        endpoint_id=endpoint.id,
+        next_attempt_at=now,
+        created_at=now,
+    )
+    session.add(delivery)
+    session.flush()  # the database makes its id
+    return delivery
 
 
 def _keep_events(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from app.audit.recording import Actor, Change, record
 from app.core import outbox
 from app.core.crypto import Keyring
 from app.core.db import get_locked
@@ -14,7 +15,7 @@ from app.core.ids import Prefix, new_id, show
 from app.identity import clocks
 from app.identity.models import Merchant
 from app.webhooks import guard, schedule, signing
-from app.webhooks.catalogue import EventType
+from app.webhooks.catalogue import SUBSCRIBABLE, EventType
 from app.webhooks.models import (
     ENDPOINT,
     DeliveryStatus,
@@ -29,7 +30,8 @@ from app.webhooks.sending import Attempt
 MAX_ENDPOINTS = 20
 MAX_DESCRIPTION = 200
 OLD_SECRET_LIFETIME = timedelta(hours=24)
-TELL_OWNERS = "jobs.webhooks.tell_owners"
+REVEALED = "webhook_endpoint.secret_revealed"
+TELL_OWNERS = "jobs.webhook_mails.tell_owners"
 
 
 class TooManyEndpoints(Conflict):
@@ -143,6 +145,13 @@ def open_secrets(endpoint: WebhookEndpoint, keyring: Keyring, *, now: datetime) 
     return [keyring.unseal(text, _place(endpoint)) for text in sealed]
 
 
+def note_revealed(session: Session, endpoint_id: int, *, actor: Actor, now: datetime) -> None:
+    """Write down that somebody saw the newest secret. Raises NotFound and EndpointArchived."""
+    endpoint = lock_endpoint(session, endpoint_id)
+    subject, change = show(Prefix.WEBHOOK_ENDPOINT, endpoint.id), Change({}, {"secret": "revealed"})
+    record(session, actor, REVEALED, subject=subject, change=change, now=now)
+
+
 def disable(
     session: Session, endpoint_id: int, *, reason: DisabledReason = DisabledReason.MERCHANT
 ) -> WebhookEndpoint:
@@ -235,8 +244,8 @@ def _check_url(merchant: Merchant, url: str, *, allow_loopback: bool) -> None:
 
 
 def _checked_types(event_types: Collection[EventType]) -> list[str]:
-    if not event_types:
-        raise NoEventTypes("choose at least one event", path="event_types")
+    if not event_types or not set(event_types) <= set(SUBSCRIBABLE):
+        raise NoEventTypes("choose at least one event to subscribe to", path="event_types")
     return sorted({event_type.value for event_type in event_types})
 
 

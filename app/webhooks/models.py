@@ -14,6 +14,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.db import Base, Tenant, one_of
+from app.core.errors import Conflict
 from app.core.ids import new_id
 from app.core.states import Machine
 from app.webhooks.catalogue import EventType
@@ -24,6 +25,10 @@ class EndpointStatus(StrEnum):
     ACTIVE = "active"
     DISABLED = "disabled"  # hears nothing; what it is still owed waits
     ARCHIVED = "archived"  # deleted by the merchant; kept for the delivery log
+
+
+class EndpointNotActive(Conflict):
+    code = "webhook_endpoint_not_active"
 
 
 class EndpointEvent(StrEnum):

@@ -62,8 +62,11 @@ def test_a_wrong_endpoint_is_refused(caller: Caller, change: dict[str, Any], pat
 
 
 def test_a_delivery_is_listed_and_sent_again(caller: Caller, rows: dict[str, str]) -> None:
-    (listed,) = caller.get(
-        "/webhook-deliveries", endpointId=rows["webhook_endpoint_id"], status="pending"
+    listed, *_ = caller.get(
+        "/webhook-deliveries",
+        endpointId=rows["webhook_endpoint_id"],
+        status="pending",
+        eventType="invoice.paid",
     ).get_json()["data"]
     resent = caller.post(f"/webhook-deliveries/{listed['id']}/resend").get_json()
 
@@ -72,3 +75,35 @@ def test_a_delivery_is_listed_and_sent_again(caller: Caller, rows: dict[str, str
     assert resent["messageId"] == listed["messageId"]
     assert resent["nextAttemptAt"] > listed["nextAttemptAt"]
     assert caller.get("/webhook-deliveries", eventType="invoice.voided").get_json()["data"] == []
+
+
+def test_a_test_message_is_owed_and_stands_among_the_events(
+    caller: Caller, rows: dict[str, str]
+) -> None:
+    path = f"/webhook-endpoints/{rows['webhook_endpoint_id']}"
+
+    owed = caller.post(f"{path}/test").get_json()
+
+    assert (owed["eventType"], owed["status"]) == ("webhook.test", "pending")
+    (newest,) = caller.get("/webhook-events", limit="1").get_json()["data"]
+    assert newest["id"] == owed["messageId"]
+    assert f'"id":"{owed["messageId"]}"' in newest["body"]
+    assert caller.get("/webhook-events", after=newest["id"]).get_json() == {"data": []}
+
+
+def test_what_failed_is_sent_again_at_once(caller: Caller, rows: dict[str, str]) -> None:
+    path = f"/webhook-endpoints/{rows['webhook_endpoint_id']}/resend"
+
+    assert caller.post(path, {}).get_json() == {"count": 0}
+    everything = caller.post(path, {"onlyFailed": False}).get_json()["count"]
+    none = caller.post(path, {"onlyFailed": False, "until": "2020-01-01T00:00:00Z"}).get_json()
+
+    assert everything > 0
+    assert none == {"count": 0}
+
+
+def test_the_old_secret_can_be_ended_at_once(caller: Caller, rows: dict[str, str]) -> None:
+    path = f"/webhook-endpoints/{rows['webhook_endpoint_id']}"
+    caller.post(f"{path}/roll-secret")
+
+    assert caller.post(f"{path}/expire-old-secret").status_code == 200

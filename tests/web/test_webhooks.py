@@ -13,7 +13,7 @@ from app.webhooks.catalogue import EventType
 from app.webhooks.examples import EXAMPLES
 from app.webhooks.models import DeliveryStatus, WebhookDelivery
 from tests.make import NOON
-from tests.web.conftest import PARTIAL, Browser
+from tests.web.conftest import PARTIAL, PASSWORD, Browser
 
 URL = "https://api.example.com/hooks"
 SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]{20,}")
@@ -165,3 +165,62 @@ def test_endpoints_of_another_merchant_are_not_there(
     for action in ("", "/roll", "/disable", "/enable", "/archive"):
         assert stranger.post(f"{path}{action}", {"url": URL}).status_code == 404
     assert stranger.post(f"{delivery}/resend").status_code == 404
+
+
+def test_a_test_message_is_on_its_way(browser: Browser) -> None:
+    path = register(browser)
+
+    answer = browser.post(f"{path}/test", {})
+
+    assert "webhook.test" in browser.text(str(answer.location))
+
+
+def test_the_secret_is_revealed_to_who_knows_the_password_and_audited(browser: Browser) -> None:
+    path = register(browser)
+    browser.text(path)  # where it was shown once
+
+    browser.post(f"{path}/reveal", {"password": "a guess"})
+    assert not SECRET.search(browser.text(path))
+
+    browser.post(f"{path}/reveal", {"password": PASSWORD})
+    assert SECRET.search(browser.text(path))
+    assert not SECRET.search(browser.text(path))
+    assert "webhook_endpoint.secret_revealed" in browser.text("/merchant/settings/audit?format=csv")
+
+
+def test_an_old_secret_is_ended_by_hand(browser: Browser) -> None:
+    path = register(browser)
+    browser.post(f"{path}/roll", {})
+    assert "Expire it now" in browser.text(path)
+
+    browser.post(f"{path}/expire", {})
+
+    assert "Expire it now" not in browser.text(path)
+
+
+def test_what_was_given_up_is_sent_again_at_once(browser: Browser, engine: Engine) -> None:
+    path = register(browser)
+    deliver(browser, engine)
+    with begin(engine, browser.merchant_id) as session:
+        (row,) = session.scalars(select(WebhookDelivery))
+        row.status, row.next_attempt_at = DeliveryStatus.DEAD, None
+
+    browser.post(f"{path}/resend", {"from": "2020-01-01T00:00", "to": ""})
+
+    with begin(engine, browser.merchant_id) as session:
+        (row,) = session.scalars(select(WebhookDelivery))
+        assert row.status is DeliveryStatus.PENDING
+        assert row.next_attempt_at is not None
+
+
+def test_deliveries_are_narrowed_by_time_and_event_and_saved_as_a_file(
+    browser: Browser, engine: Engine
+) -> None:
+    path = register(browser)
+    deliver(browser, engine)
+
+    assert "inv_1" in browser.text(f"{path}?event=invoice.paid&from=2026-06-01T00:00")
+    assert "inv_1" not in browser.text(f"{path}?from=2026-06-03T00:00")
+    file = browser.text(f"{path}?format=csv")
+    assert file.splitlines()[0].endswith("created_at,delivered_at")
+    assert "invoice.paid" in file

@@ -1,13 +1,26 @@
 """Webhooks: where the merchant wants to hear what happened, and what became of telling it."""
 
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from app.api.operations import Call
-from app.api.v1.base import API, In, Listing, Moment, Out, PageQuery, utc, utc_or_none
+from app.api.v1.base import (
+    API,
+    In,
+    Listing,
+    Moment,
+    Out,
+    PageQuery,
+    check_zone,
+    utc,
+    utc_or_none,
+)
 from app.core.ids import Prefix, read, show
+from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT
 from app.extensions import runtime
 from app.identity.models import Scope
-from app.webhooks import delivering, endpoints, queries
+from app.webhooks import delivering, emitting, endpoints, queries
 from app.webhooks.catalogue import EventType
 from app.webhooks.models import (
     DeliveryStatus,
@@ -15,6 +28,7 @@ from app.webhooks.models import (
     EndpointStatus,
     WebhookDelivery,
     WebhookEndpoint,
+    WebhookEvent,
 )
 
 TAG = "Webhooks"
@@ -101,6 +115,55 @@ class DeliveryList(Listing[DeliveryOut]):
     """A page of deliveries, newest first."""
 
 
+class ResendIn(In):
+    """Which deliveries: those owed from `since` up to, and without, `until`."""
+
+    since: Moment | None = None
+    until: Moment | None = None
+    only_failed: bool = True
+
+    def __post_init__(self) -> None:
+        check_zone(self.since, "since")
+        check_zone(self.until, "until")
+
+
+class ResentOut(Out):
+    """How many deliveries are due now. At 10000 there may be more: call again."""
+
+    count: int
+
+
+class EventQuery(In, kw_only=True):
+    """Which events: those made after the one named, or the last ones there are."""
+
+    after: Annotated[str, msgspec.Meta(description="Id of an event, `msg_…`.")] = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+
+
+class EventOut(Out):
+    """An event. `body` is the text that is signed and sent, byte for byte."""
+
+    id: str
+    type: EventType
+    created_at: Moment
+    body: str
+
+    @classmethod
+    def of(cls, event: WebhookEvent) -> "EventOut":
+        return cls(
+            id=show(Prefix.WEBHOOK_EVENT, event.id),
+            type=event.event_type,
+            created_at=utc(event.created_at),
+            body=event.payload,
+        )
+
+
+class EventList(Out):
+    """Events, the oldest first. One may appear a moment after younger ones were there."""
+
+    data: list[EventOut]
+
+
 @API.route(
     "POST",
     "/webhook-endpoints",
@@ -181,6 +244,69 @@ def roll_webhook_secret(call: Call, webhook_endpoint_id: int) -> EndpointWithSec
     )
     endpoint = queries.get_endpoint(call.session, webhook_endpoint_id)
     return EndpointWithSecret(**_fields(endpoint), secret=secret)
+
+
+@API.route(
+    "POST",
+    "/webhook-endpoints/<webhook_endpoint_id>/expire-old-secret",
+    scope=Scope.WEBHOOK_WRITE,
+    tag=TAG,
+    returns=EndpointOut,
+)
+def expire_old_webhook_secret(call: Call, webhook_endpoint_id: int) -> EndpointOut:
+    """Stop signing with the secret that was replaced."""
+    return EndpointOut.of(endpoints.expire_old_secret(call.session, webhook_endpoint_id))
+
+
+@API.route(
+    "POST",
+    "/webhook-endpoints/<webhook_endpoint_id>/test",
+    scope=Scope.WEBHOOK_WRITE,
+    tag=TAG,
+    returns=DeliveryOut,
+)
+def send_test_webhook(call: Call, webhook_endpoint_id: int) -> DeliveryOut:
+    """Send a message of type `webhook.test`, and return its delivery."""
+    endpoint = endpoints.lock_endpoint(call.session, webhook_endpoint_id)
+    delivery = emitting.send_test(call.session, endpoint, now=call.real_now)
+    return DeliveryOut.of(queries.get_delivery(call.session, delivery.id))
+
+
+@API.route(
+    "POST",
+    "/webhook-endpoints/<webhook_endpoint_id>/resend",
+    scope=Scope.WEBHOOK_WRITE,
+    tag=TAG,
+    body=ResendIn,
+    returns=ResentOut,
+)
+def resend_webhook_deliveries(call: Call, webhook_endpoint_id: int, body: ResendIn) -> ResentOut:
+    """Send many messages again: all that failed, or all of a time."""
+    count = delivering.resend_all(
+        call.session,
+        webhook_endpoint_id,
+        since=body.since,
+        until=body.until,
+        only_failed=body.only_failed,
+        now=call.real_now,
+    )
+    return ResentOut(count)
+
+
+@API.route(
+    "GET",
+    "/webhook-events",
+    scope=Scope.WEBHOOK_READ,
+    tag=TAG,
+    query=EventQuery,
+    returns=EventList,
+    errors=(404,),
+)
+def list_webhook_events(call: Call, query: EventQuery) -> EventList:
+    """List events in the order they were made, whether or not an endpoint wants them."""
+    after = read(Prefix.WEBHOOK_EVENT, query.after) if query.after else None
+    found = queries.list_events(call.session, after=after, limit=query.limit)
+    return EventList([EventOut.of(event) for event in found])
 
 
 @API.route(

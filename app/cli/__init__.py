@@ -8,6 +8,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
+from app.cli.listening import listen
 from app.core import clock
 from app.core.errors import Refusal
 from app.core.ids import show_merchant
@@ -26,6 +27,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(create_admin)
     app.cli.add_command(ledger)
     app.cli.add_command(usage)
+    app.cli.add_command(listen)
 
 
 @click.command("create-admin")

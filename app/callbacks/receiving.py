@@ -12,7 +12,7 @@ from app.core.errors import NotFound
 from app.extensions import ChannelNotConfigured, runtime, transaction
 from app.identity import clocks
 from app.identity.models import Merchant, Mode
-from app.payments import capture, queries, refund_moves, refund_queries
+from app.payments import capture, quarantine, queries, refund_moves, refund_queries
 from app.payments.models import ChannelCallback
 from app.payments.trade_numbers import merchant_of_trade_no
 
@@ -51,6 +51,7 @@ def receive(
             _record_refund(session, channel, notice, now=now)
         elif notice.trade.state is TradeState.PAID:
             capture.record_capture(session, notice.trade, channel=channel, now=clocks.now(session))
+        quarantine.note_booked(session, channel, notice.notice_id, now=now)
 
 
 def _record_refund(

@@ -159,8 +159,8 @@ def _invocation(view: View, token: str, way: Way | None) -> dict[str, Any]:
     url = None
     if _is_sandbox(view):  # no app is there that could be invoked
         back = runtime().settings.base_url + url_for("checkout.show", token=token, way=way)
-        url = urljoin(runtime().payer_url, "/wechat/jsapi?")
-        url += urlencode(found | {"redirect_url": back})
+        url = urljoin(runtime().payer_url, "/wechat/jsapi")
+        url += "?" + urlencode(found | {"redirect_url": back})
     return {"invocation": json.dumps(found), "invocation_url": url}
 
 

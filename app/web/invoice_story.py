@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flask import g
+from flask_babel import format_datetime
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
@@ -18,7 +19,8 @@ from app.billing.models import Invoice, InvoiceKind
 from app.ledger.journals import Kind
 from app.ledger.queries import TransactionView
 from app.mail.models import Mail, MailKind, MailStatus
-from app.payments.models import PaymentOrder, PaymentStatus
+from app.payments import queries
+from app.payments.models import PaymentOrder, PaymentStatus, UnallocatedPayment
 from app.payments.refund_models import Dispute, DisputeStatus, Refund
 from app.web.amounts import grouped
 from app.web.refund_card import Card
@@ -61,6 +63,7 @@ def story_of(session: Session, invoice: Invoice, facts: Facts) -> list[Happening
         *_reminders(session, invoice),
         *_views(session, invoice),
         *(entry for order in facts.orders for entry in _attempt(order)),
+        *(_put_aside(case) for case in queries.list_aside(session, invoice.id)),
         *(_credited(note) for note in facts.credit_notes),
         *(entry for refund, _href in facts.back.refunds for entry in _returned(refund)),
         *(entry for dispute, _href in facts.back.disputes for entry in _disputed(dispute)),
@@ -145,7 +148,7 @@ def _attempt(order: PaymentOrder) -> list[Happening]:
     story = [at_real("qr-code", opened, order.created_at, text=order.out_trade_no)]
     if order.captured_at:
         captured = _("%(channel)s received the money", channel=channel)
-        text = order.channel_txn_id or ""
+        text = f"{_both_clocks(order)} · {order.channel_txn_id or ''}"
         entry = at_real("banknote", captured, order.captured_at, tone="ok", text=text)
         # A channel tells whole seconds: nobody is paid before he asked.
         story.append(replace(entry, real_at=max(order.captured_at, order.created_at)))
@@ -153,6 +156,24 @@ def _attempt(order: PaymentOrder) -> list[Happening]:
         ended = _("Payment by %(channel)s ended unpaid", channel=channel)
         story.append(at_real("clock", ended, order.queried_at or order.expires_at))
     return story
+
+
+def _both_clocks(order: PaymentOrder) -> str:
+    """Tell the channel's word and time, and when we booked it."""
+    return str(
+        _(
+            "channel: %(word)s %(said)s, credited %(booked)s",
+            word=order.raw_state,
+            said=format_datetime(order.captured_at, "HH:mm:ss"),
+            booked=format_datetime(order.credited_at, "HH:mm:ss"),
+        )
+    )
+
+
+def _put_aside(case: UnallocatedPayment) -> Happening:
+    title = _("%(amount)s put aside: it paid nothing", amount=grouped(case.amount))
+    text = case.channel_txn_id
+    return at_merchants("circle-alert", title, case.opened_at, tone="warn", text=text)
 
 
 def channel_name(order: PaymentOrder) -> str:

@@ -20,7 +20,7 @@ from app.channels.base import ChannelName
 from app.core import clock
 from app.core.db import Transaction, begin
 from app.identity import clocks
-from app.payments import queries, refund_queries
+from app.payments import quarantine, queries, refund_queries
 from app.payments.capture import record_capture
 from app.payments.models import CaseReason, ChannelCallback, PaymentStatus
 from app.payments.refund_models import Refund, RefundStatus
@@ -84,6 +84,29 @@ def test_the_call_is_kept_as_it_came(client: FlaskClient, engine: Engine, due: D
     assert kept.merchant_id == due.wechat.merchant_id
     assert kept.headers["Wechatpay-Serial"] == signers.PLATFORM_ID
     assert "Cookie" not in kept.headers
+    assert kept.booked_at is not None
+
+
+def test_a_call_before_our_own_commit_is_booked_when_it_comes_again(
+    client: FlaskClient, transaction: Transaction, engine: Engine, due: Due
+) -> None:
+    number = new_trade_no(due.wechat.merchant_id)
+    body = signers.wechat_notice(trade(due, out_trade_no=number), id="EV-early")
+    assert send(client, body).status_code == 404
+    day = timedelta(hours=24, seconds=1)
+    with begin(engine, None) as session:
+        late = quarantine.list_quarantined(session, now=clock.now() + day, limit=1000)
+        assert "EV-early" in {call.notice_id for call in late}
+        now = quarantine.list_quarantined(session, now=clock.now(), limit=1000)
+        assert "EV-early" not in {call.notice_id for call in now}
+
+    with transaction() as session:  # our commit
+        queries.lock_order(session, due.wechat.id).out_trade_no = number
+    assert send(client, body).status_code == 204
+
+    with begin(engine, None) as session:
+        late = quarantine.list_quarantined(session, now=clock.now() + day, limit=1000)
+        assert "EV-early" not in {call.notice_id for call in late}
 
 
 def test_the_books_take_the_merchants_time(

@@ -1,7 +1,9 @@
-"""Take due deliveries for one lease, in bulk, skipping what others hold."""
+"""Take endpoints that are owed deliveries for one lease, skipping those that others hold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,52 +23,48 @@ PROBE = 20
 _PARK = """
 UPDATE webhook_deliveries
    SET next_attempt_at = NULL
- WHERE merchant_id = %(merchant)s AND next_attempt_at <= %(now)s AND leased_until IS NULL
+ WHERE merchant_id = %(merchant)s AND next_attempt_at <= %(now)s
    AND endpoint_id IN (SELECT id FROM webhook_endpoints
                         WHERE merchant_id = %(merchant)s AND status <> 'active')
 """
-# The endpoints' lock makes two claims at once see each other's leases.
+# One statement: who locks the endpoint reads what is due of it, and nobody else does.
 _CLAIM = """
 WITH free AS (
   SELECT id
     FROM webhook_endpoints AS endpoint
    WHERE merchant_id = %(merchant)s AND status = 'active'
      AND (failing_since IS NOT NULL) = %(failing)s
+     AND (leased_until IS NULL OR leased_until <= %(now)s)
      AND EXISTS (SELECT FROM webhook_deliveries
                   WHERE merchant_id = %(merchant)s AND endpoint_id = endpoint.id
                     AND next_attempt_at <= %(now)s)
-     AND NOT EXISTS (SELECT FROM webhook_deliveries
-                      WHERE merchant_id = %(merchant)s AND endpoint_id = endpoint.id
-                        AND leased_until > %(now)s)
    LIMIT %(endpoints)s
      FOR NO KEY UPDATE SKIP LOCKED
-), due AS (
-  SELECT delivery.id
-    FROM free
-   CROSS JOIN LATERAL (
-     SELECT id
-       FROM webhook_deliveries
-      WHERE merchant_id = %(merchant)s AND endpoint_id = free.id AND next_attempt_at <= %(now)s
-      ORDER BY next_attempt_at, id
-      LIMIT %(limit)s / (SELECT greatest(count(*), 1) FROM free)
-        FOR UPDATE SKIP LOCKED
-   ) AS delivery
-), taken AS (
-  UPDATE webhook_deliveries AS delivery
-     SET leased_until = %(leased_until)s
-    FROM due
-   WHERE delivery.merchant_id = %(merchant)s AND delivery.id = due.id
-  RETURNING delivery.id, event_id, endpoint_id, next_attempt_at
 )
-SELECT taken.id, event_id, endpoint_id, payload
-  FROM taken
-  JOIN webhook_events AS event ON event.merchant_id = %(merchant)s AND event.id = event_id
- ORDER BY endpoint_id, next_attempt_at, taken.id
+UPDATE webhook_endpoints AS endpoint
+   SET leased_until = %(leased_until)s
+  FROM free
+ WHERE endpoint.merchant_id = %(merchant)s AND endpoint.id = free.id
+RETURNING endpoint.id
 """
+_DUE = """
+SELECT endpoint_id, delivery.id, event_id, payload
+  FROM unnest(%(claimed)s::bigint[]) AS claimed
+ CROSS JOIN LATERAL (
+   SELECT id, event_id, endpoint_id, next_attempt_at
+     FROM webhook_deliveries
+    WHERE merchant_id = %(merchant)s AND endpoint_id = claimed AND next_attempt_at <= %(now)s
+    ORDER BY next_attempt_at, id
+    LIMIT %(share)s
+ ) AS delivery
+  JOIN webhook_events AS event ON event.merchant_id = %(merchant)s AND event.id = event_id
+ ORDER BY endpoint_id, next_attempt_at, delivery.id
+"""
+# Only the own lease: whoever was slower than it must not end that of the next one.
 _RELEASE = """
-UPDATE webhook_deliveries
+UPDATE webhook_endpoints
    SET leased_until = NULL
- WHERE merchant_id = %(merchant)s AND id = ANY(%(deliveries)s)
+ WHERE merchant_id = %(merchant)s AND id = ANY(%(endpoints)s) AND leased_until = %(leased_until)s
 """
 
 
@@ -89,6 +87,7 @@ class Claimed:
 
     endpoint_id: int
     is_failing: bool
+    leased_until: datetime
     parcels: list[Parcel]
 
 
@@ -101,47 +100,39 @@ def claim(
     keyring: Keyring,
     now: datetime,
 ) -> list[Claimed]:
-    """Take at most `limit` due deliveries of at most so many active endpoints, for one lease.
+    """Take endpoints with due deliveries for one lease, and read at most `limit` of what is due.
 
-    `failing` chooses those endpoints that failed last, or those that did not. Each gets an equal
-    share, so that the backlog of one does not crowd out the rest; one that somebody holds a lease
-    of gets none. Raises Unsealable when a secret was sealed with a key we do not have.
+    `failing` chooses the endpoints that failed last, or those that did not. Each gets an equal
+    share, so that the backlog of one does not crowd out the rest; one that somebody holds gets
+    none. Raises Unsealable when a secret was sealed with a key we do not have.
     """
     known = {"merchant": merchant_of(session), "now": now}
     run_sql(session, _PARK, known)
-    wanted = known | {
-        "failing": failing,
-        "endpoints": endpoints,
-        "limit": min(limit, PROBE * endpoints) if failing else limit,
-        "leased_until": now + LEASE,
-    }
-    rows = run_sql(session, _CLAIM, wanted)
-    if not rows:
+    leased_until = now + LEASE
+    wanted = {"failing": failing, "endpoints": endpoints, "leased_until": leased_until}
+    claimed = [number for (number,) in run_sql(session, _CLAIM, known | wanted)]
+    if not claimed:
         return []
+    share = max(1, limit // len(claimed))
+    read = {"claimed": claimed, "share": min(share, PROBE) if failing else share}
+    rows = run_sql(session, _DUE, known | read)
     is_live = not clocks.get_merchant(session).is_sandbox
-    named = db.among(WebhookEndpoint.id, {row.endpoint_id for row in rows})
-    found = []
-    for endpoint in session.scalars(select(WebhookEndpoint).where(named)):
-        secrets = tuple(endpoint_rows.open_secrets(endpoint, keyring, now=now))
-        parcels = [
-            Parcel(
-                row.id,
-                endpoint.id,
-                endpoint.url,
-                is_live,
-                show(Prefix.WEBHOOK_EVENT, row.event_id),
-                row.payload.encode(),
-                secrets,
-            )
-            for row in rows
-            if row.endpoint_id == endpoint.id
-        ]
-        found.append(Claimed(endpoint.id, failing, parcels))
-    return found
+    named = select(WebhookEndpoint).where(db.among(WebhookEndpoint.id, claimed))
+    found = {
+        endpoint.id: (endpoint.url, tuple(endpoint_rows.open_secrets(endpoint, keyring, now=now)))
+        for endpoint in session.scalars(named)
+    }
+    held: dict[int, list[Parcel]] = {number: [] for number in claimed}
+    for endpoint_id, delivery_id, event_id, payload in rows:
+        url, secrets = found[endpoint_id]
+        message_id, body = show(Prefix.WEBHOOK_EVENT, event_id), payload.encode()
+        parcel = Parcel(delivery_id, endpoint_id, url, is_live, message_id, body, secrets)
+        held[endpoint_id].append(parcel)
+    return [Claimed(number, failing, leased_until, parcels) for number, parcels in held.items()]
 
 
-def release(session: Session, delivery_ids: list[int]) -> None:
-    """Give back what was claimed and not tried: it stays due."""
-    if delivery_ids:
-        known = {"merchant": merchant_of(session), "deliveries": delivery_ids}
-        run_sql(session, _RELEASE, known)
+def release(session: Session, claimed: Sequence[Claimed]) -> None:
+    """Give endpoints back: what was not sent stays due."""
+    for leased_until, group in groupby(claimed, key=lambda each: each.leased_until):
+        ended = {"endpoints": [each.endpoint_id for each in group], "leased_until": leased_until}
+        run_sql(session, _RELEASE, {"merchant": merchant_of(session)} | ended)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from app.core.db import get, get_locked
@@ -68,7 +68,7 @@ def resend_all(
     if until is not None:
         chosen = chosen.where(WebhookDelivery.created_at < until)
     oldest = chosen.order_by(WebhookDelivery.id).limit(RESEND_AT_ONCE).with_for_update()
-    numbers = session.scalars(oldest).all()
+    numbers = session.scalars(oldest.execution_options(populate_existing=True)).all()
     session.execute(
         update(WebhookDelivery)
         .where(WebhookDelivery.id.in_(numbers))
@@ -81,11 +81,15 @@ def resend_all(
 
 
 def due_merchants(reader: Session, *, now: datetime) -> list[Due]:
-    """Return the merchants that have due deliveries: asked by the login that reads all."""
+    """Return the merchants with due deliveries of endpoints that nobody holds.
+
+    Asked by the login that reads all.
+    """
+    is_free = or_(WebhookEndpoint.leased_until.is_(None), WebhookEndpoint.leased_until <= now)
     found = reader.execute(
         select(WebhookDelivery.merchant_id, WebhookEndpoint.failing_since.is_not(None))
         .join(WebhookDelivery.endpoint)
-        .where(*_is_due(now))
+        .where(WebhookDelivery.next_attempt_at <= now, is_free)
         .distinct()
         .execution_options(platform=True)
     )
@@ -96,8 +100,3 @@ def _check_active(session: Session, endpoint_id: int) -> None:
     endpoint = get(session, WebhookEndpoint, endpoint_id, noun="webhook endpoint")
     if endpoint.status is not EndpointStatus.ACTIVE:
         raise EndpointNotActive(f"the endpoint of this delivery is {endpoint.status}")
-
-
-def _is_due(now: datetime) -> list[ColumnElement[bool]]:
-    free = or_(WebhookDelivery.leased_until.is_(None), WebhookDelivery.leased_until <= now)
-    return [WebhookDelivery.next_attempt_at <= now, free]

@@ -175,6 +175,7 @@ def given_back(session: Session) -> dict[str, str]:
     dispute = open_dispute(session, invoice.id, complaint, actor=SYSTEM, now=now)
     refund = ask_back(session, invoice, cny(1), now=now)
     return {
+        "payment_order_id": show(Prefix.PAYMENT_ORDER, refund.payment_order_id),
         "refund_id": show(Prefix.REFUND, refund.id),
         "dispute_id": show(Prefix.DISPUTE, dispute.id),
     }

@@ -214,6 +214,12 @@ def test_a_version_is_compared_with_another(caller: Caller, card: dict[str, Any]
     assert caller.get(f"/rate-card-versions/{first}/diff").get_json()["against"] is None
 
 
+def deeds(caller: Caller) -> list[str]:
+    """Return what was done to rate cards."""
+    found = [entry["action"] for entry in caller.get("/audit-entries").get_json()["data"]]
+    return [action for action in found if action.startswith("rate_card")]
+
+
 def test_who_published_is_listed(caller: Caller, card: dict[str, Any]) -> None:
     caller.post(f"/rate-cards/{card['id']}/versions", {"currencies": images("5")})
 
@@ -223,7 +229,7 @@ def test_who_published_is_listed(caller: Caller, card: dict[str, Any]) -> None:
     assert (published["actorName"], published["actorId"][:4]) == ("tests", "key_")
     assert published["before"]["prices"] == {"USD.images.unit_price": "4"}
     assert created["subject"] == card["id"]
-    assert len(caller.get("/audit-entries").get_json()["data"]) == 2
+    assert len(deeds(caller)) == 2
 
 
 def test_a_metric_declares_dimensions(caller: Caller) -> None:
@@ -312,7 +318,7 @@ def test_a_dry_run_prices_what_is_sent_along(caller: Caller) -> None:
     assert runs["amount"]["amountMinor"] == 320
     assert answer["commitment"]["amountMinor"] == 4480
     assert answer["total"]["amountMinor"] == 10_000
-    assert caller.get("/audit-entries").get_json()["data"] == []
+    assert deeds(caller) == []
 
 
 def test_a_dry_run_prices_at_a_version_or_a_draft(caller: Caller, card: dict[str, Any]) -> None:

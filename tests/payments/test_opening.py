@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from app.billing import collection
@@ -28,10 +27,7 @@ from app.payments.closing import PaymentUnderWay
 from app.payments.models import PaymentOrder, PaymentStatus
 from app.payments.opening import InvoiceNotPayable, MethodNotOffered, NothingToPay
 from app.payments.refund_models import RefundPurpose
-from app.risk import freezes
-from app.risk.models import ReservationStatus, RiskHit, RiskReservation, Switch
-from app.risk.refusals import MerchantFrozen
-from tests.make import ADA, NOON
+from tests.make import NOON
 from tests.payments.builders import NOTIFY_URL, FakeChannel, issue, opened_at, order_for, paid
 
 MINUTE = timedelta(minutes=1)
@@ -362,45 +358,3 @@ def test_a_callback_before_our_own_commit_still_pays(
 
     [order] = orders(watched, invoice)
     assert order.status is PaymentStatus.CAPTURED
-
-
-def freeze(transaction: Transaction) -> None:
-    with transaction() as session:
-        freezes.freeze(session, Switch.CHECKOUT, reason="a check", actor=ADA, now=NOON)
-
-
-def test_a_frozen_merchants_invoice_opens_nothing_and_closes_nothing(
-    watched: Transaction, channel: FakeChannel, alipay: FakeChannel, invoice: Invoice
-) -> None:
-    opened_at(watched, channel, invoice.id, now=NOON)
-    freeze(watched)
-
-    with pytest.raises(MerchantFrozen):
-        opened_at(watched, alipay, invoice.id, beside=channel, now=NOON + MINUTE)
-
-    [order] = orders(watched, invoice)
-    assert (order.status, channel.calls) == (PaymentStatus.PENDING, ["open"])
-    with watched() as session:
-        [hit] = session.scalars(select(RiskHit))
-        assert hit.amount_minor == 90_533
-
-
-def reserved(transaction: Transaction) -> list[ReservationStatus]:
-    with transaction() as session:
-        found = select(RiskReservation).order_by(RiskReservation.payment_order_id)
-        return [row.status for row in session.scalars(found)]
-
-
-def test_what_is_opened_takes_of_the_limits_until_it_closes_or_is_paid(
-    watched: Transaction, channel: FakeChannel, alipay: FakeChannel, invoice: Invoice
-) -> None:
-    opened_at(watched, channel, invoice.id, now=NOON)
-    assert reserved(watched) == [ReservationStatus.RESERVED]
-
-    opened_at(watched, alipay, invoice.id, beside=channel, now=NOON + MINUTE)
-    assert reserved(watched) == [ReservationStatus.RELEASED, ReservationStatus.RESERVED]
-
-    with watched() as session:
-        last = paid(orders(watched, invoice)[1])
-        record_capture(session, last, channel=alipay.name, now=NOON + MINUTE)
-    assert reserved(watched) == [ReservationStatus.RELEASED, ReservationStatus.SETTLED]

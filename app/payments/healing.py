@@ -85,7 +85,7 @@ def heal(
     found: Counter[Found] = Counter()
     silent: set[ChannelName] = set()
     for question in questions:
-        if question.channel in silent:
+        if question.channel in silent or question.channel not in channels:
             found[Found.NO_ANSWER] += 1
             continue
         try:

@@ -1,5 +1,6 @@
-"""What needs an operator over all merchants: money that paid nothing, and stuck refunds."""
+"""What needs an operator: money that paid nothing, stuck refunds, calls nothing was booked for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -18,8 +19,8 @@ from app.core.paging import Page
 from app.extensions import reading, ring, transaction
 from app.identity import clocks
 from app.identity import queries as identity
-from app.payments import cases
-from app.payments.models import UnallocatedPayment
+from app.payments import cases, quarantine
+from app.payments.models import ChannelCallback, UnallocatedPayment
 from app.payments.refund_models import Refund
 from app.web import access, listing, refund_words
 from app.web.admin import known_merchant
@@ -31,6 +32,11 @@ from app.web.refusals import say
 class View(StrEnum):
     CASES = "cases"
     REFUNDS = "refunds"
+    CALLS = "calls"
+
+
+CALLS_SHOWN = 100
+"""Of the calls that nothing was booked for: more than some mean that an account is set up wrong."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +63,25 @@ class StuckRow:
     advice: Advice
 
 
+@dataclass(frozen=True)
+class CallRow:
+    """A genuine call of a channel about nothing that we know."""
+
+    call: ChannelCallback
+    merchant: str
+
+
 def admin_cases() -> Response:
-    """Show one page of cases, or of stuck refunds."""
+    """Show one page of cases, of stuck refunds, or of calls nothing was booked for."""
     view = listing.chosen(View, "view") or View.CASES
     with reading() as session:
         counted = cases.count_all(session)
-        found = _cases(session) if view is View.CASES else _stuck(session)
+        calls = quarantine.list_quarantined(session, now=clock.now(), limit=CALLS_SHOWN)
+        found = _found(session, view, calls)
     names = [
         (View.CASES.value, _("Paid nothing"), counted.cases),
         (View.REFUNDS.value, _("Stuck refunds"), counted.stuck),
+        (View.CALLS.value, _("Unknown calls"), len(calls)),
     ]
     return page(
         "admin/cases.html",
@@ -101,6 +117,21 @@ def keep_case(merchant: str, case_id: str) -> Response:
     except Refusal as refusal:
         return _refused(refusal)
     return _done(_("The case is closed."))
+
+
+def _found(
+    session: Session, view: View, calls: Sequence[ChannelCallback]
+) -> Page[CaseRow] | Page[StuckRow] | Page[CallRow]:
+    if view is View.CASES:
+        return _cases(session)
+    if view is View.REFUNDS:
+        return _stuck(session)
+    return Page([CallRow(call, _named(call.merchant_id)) for call in calls], None)
+
+
+def _named(merchant_id: int | None) -> str:
+    """Write the merchant that a call's number names: there may be no such merchant."""
+    return "" if merchant_id is None else show_merchant(merchant_id)
 
 
 def _cases(session: Session) -> Page[CaseRow]:

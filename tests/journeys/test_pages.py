@@ -72,6 +72,7 @@ ADMIN = (
     "/admin/failures",
     "/admin/cases",
     "/admin/cases?view=refunds",
+    "/admin/cases?view=calls",
     "/admin/disputes",
     "/admin/disputes/new",
     "/admin/refunds",

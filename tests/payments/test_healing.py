@@ -140,6 +140,11 @@ def test_a_silent_channel_is_asked_once_a_call(
     assert order.queries == 0
 
 
+@pytest.mark.usefixtures("order")
+def test_an_order_at_a_channel_that_is_set_up_no_more_waits(watched: Transaction) -> None:
+    assert heal(watched, {}, now=SOON) == Counter({Found.NO_ANSWER: 1})
+
+
 def test_after_its_time_an_order_is_asked_about_from_the_foot_of_the_ladder(
     order: PaymentOrder,
 ) -> None:

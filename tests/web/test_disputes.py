@@ -15,7 +15,7 @@ from app.core.ids import Prefix, read, show, show_merchant
 from app.core.money import Currency, Money
 from app.payments import refund_moves, refunds
 from app.payments.capture import record_capture
-from app.payments.models import CaseStatus, UnallocatedPayment
+from app.payments.models import CaseStatus, ChannelCallback, UnallocatedPayment
 from app.payments.refund_models import Dispute, DisputeStatus, Refund, RefundPurpose, RefundStatus
 from app.payments.refunds import RefundRequest
 from tests.make import NOON, cny
@@ -204,6 +204,28 @@ def test_a_stuck_refund_says_what_an_operator_does(
             .values(status=RefundStatus.FAILED, next_query_at=None, ended_at=clock.now())
         )
     assert public_id not in operator.text("/admin/cases?view=refunds")
+
+
+def test_a_call_that_nobody_knows_is_shown_to_operators_a_day_later(
+    engine: Engine, operator: Browser
+) -> None:
+    with begin(engine, None) as session:
+        for notice_id, hours in (("EV-forgotten", 25), ("EV-young", 1)):
+            session.add(
+                ChannelCallback(
+                    channel=ChannelName.WECHAT,
+                    notice_id=notice_id,
+                    merchant_id=None,
+                    headers={},
+                    body=b"{}",
+                    received_at=clock.now() - timedelta(hours=hours),
+                )
+            )
+
+    shown = operator.get("/admin/cases?view=calls").text
+
+    assert "EV-forgotten" in shown
+    assert "EV-young" not in shown
 
 
 def test_other_merchants_see_no_dispute(

@@ -9,7 +9,18 @@ import json
 import sys
 from pathlib import Path
 
-from bench import crashes, growth, ingest, invoices, pages, pdf, rating, storms, versus
+from bench import (
+    crashes,
+    growth,
+    ingest,
+    invoices,
+    pages,
+    pdf,
+    rating,
+    storms,
+    versus,
+    webhooks,
+)
 
 BENCHMARKS = {
     "crash": storms.run_crash,
@@ -23,6 +34,7 @@ BENCHMARKS = {
     "pages": pages.run,
     "pdf": pdf.run,
     "rating": rating.run,
+    "webhooks": webhooks.run,
 }
 
 

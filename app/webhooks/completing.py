@@ -37,8 +37,8 @@ SELECT %(merchant)s, delivery_id, endpoint_id, attempted_at, http_status, durati
 # Whatever a delivery is, it may succeed: an attempt may outlive its lease.
 _SUCCEED = """
 UPDATE webhook_deliveries
-   SET status = %(status)s, attempts = attempts + 1, leased_until = NULL,
-       delivered_at = %(now)s, next_attempt_at = NULL
+   SET status = %(status)s, attempts = attempts + 1, delivered_at = %(now)s,
+       next_attempt_at = NULL
  WHERE merchant_id = %(merchant)s AND id = ANY(%(deliveries)s)
 """
 
@@ -91,7 +91,6 @@ def record_failure(session: Session, sent: Sent, *, draw: float, now: datetime) 
     )
     delivery.attempts += 1
     delivery.failures += 1
-    delivery.leased_until = None
     next_at = schedule.next_attempt_at(delivery.failures, attempt, draw=draw, now=now)
     event = DeliveryEvent.FAIL if next_at else DeliveryEvent.GIVE_UP
     if not DELIVERY.is_repeat(delivery.status, event):

@@ -2,7 +2,7 @@
 
 PostgreSQL is the truth: whoever is killed between sending and completing leaves a lease that
 ends, and the message goes out again under the same id. An endpoint has two lanes, here and
-everywhere: while anybody holds a lease of it nobody else claims it. Endpoints that failed last
+everywhere: while anybody holds its lease nobody else sends to it. Endpoints that failed last
 have half of the threads at most, so however many of them hang, the others go on at once.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
 from queue import Empty, SimpleQueue
+from time import sleep
 from typing import Self
 
 from app.core import clock
@@ -31,7 +32,6 @@ THREADS = 64
 FAILING_THREADS = THREADS // 2
 CLAIM_LIMIT = 400  # deliveries held by one drain at a time
 BUDGET = timedelta(seconds=20)  # for which a lane may go on: with its last attempt within a lease
-BATCH = 200  # ends written at once
 GATHER_SECONDS = 0.02  # how long ends are gathered before they are written
 
 Open = Callable[[int], Transaction]
@@ -124,12 +124,9 @@ class Drain:
             ended = [self._ends.get(timeout=wait_seconds)]
         except Empty:
             return
-        until = clock.monotonic() + GATHER_SECONDS
-        while len(ended) < BATCH and (left := until - clock.monotonic()) > 0:
-            try:
-                ended.append(self._ends.get(timeout=left))
-            except Empty:
-                break
+        sleep(GATHER_SECONDS)  # to be woken by each end would cost the lanes more than it saves
+        while not self._ends.empty():
+            ended.append(self._ends.get())
         self._complete(ended)
 
     def finish(self) -> Tally:
@@ -162,7 +159,7 @@ class Drain:
 
     def _start(self, merchant_id: int, claimed: Claimed, *, failing: bool) -> None:
         batch = _Batch(merchant_id, claimed, self.now + BUDGET, deque(claimed.parcels))
-        batch.lanes = min(LANES, len(batch.parcels))
+        batch.lanes = max(1, min(LANES, len(batch.parcels)))
         self._held += len(batch.parcels)
         self._running += batch.lanes
         self._busy[failing] += batch.lanes
@@ -200,34 +197,32 @@ class Drain:
 
     def _complete(self, ended: Sequence[_End]) -> None:
         sent: dict[int, list[Sent]] = {}
-        left: dict[int, list[int]] = {}
+        over: dict[int, list[Claimed]] = {}
         for end in ended:
             if end.sent is not None:
                 sent.setdefault(end.batch.merchant_id, []).append(end.sent)
                 self._held -= 1
-            elif rest := self._end_lane(end.batch):
-                left.setdefault(end.batch.merchant_id, []).extend(rest)
-        for merchant_id in sent.keys() | left.keys():
+            elif self._end_lane(end.batch):
+                over.setdefault(end.batch.merchant_id, []).append(end.batch.claimed)
+        for merchant_id in sent.keys() | over.keys():
             with self.open(merchant_id)() as session:
                 completing.complete(session, sent.get(merchant_id, []), now=self.now)
-                release(session, left.get(merchant_id, []))
+                release(session, over.get(merchant_id, []))
         for one in chain.from_iterable(sent.values()):
             self._done["delivered" if one.attempt.is_delivered else "failed"] += 1
         for end in ended:
             if end.problem is not None:
                 raise end.problem
 
-    def _end_lane(self, batch: _Batch) -> list[int]:
-        """Count a lane out; the last one gives back what nobody tried."""
+    def _end_lane(self, batch: _Batch) -> bool:
+        """Count a lane out, and tell whether it was the last one of its endpoint."""
         self._running -= 1
         self._busy[batch.claimed.is_failing] -= 1
         batch.lanes -= 1
-        if batch.lanes:
-            return []
-        left = [parcel.delivery_id for parcel in batch.parcels]
-        self._held -= len(left)
-        self._done["left"] += len(left)
-        return left
+        if not batch.lanes:
+            self._held -= len(batch.parcels)
+            self._done["left"] += len(batch.parcels)
+        return not batch.lanes
 
 
 def _next(batch: _Batch) -> Parcel | None:

@@ -108,7 +108,7 @@ class WebhookEndpoint(Tenant, Base):
 
     While `previous_secret` has not expired, messages carry a signature by it too.
     `failing_since` is the first failure after the last success, `warned_at` when the owners were
-    told that it lasts.
+    told that it lasts. Until `leased_until` somebody sends to it, and nobody else does.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -132,6 +132,7 @@ class WebhookEndpoint(Tenant, Base):
     previous_secret_expires_at: Mapped[datetime | None]
     failing_since: Mapped[datetime | None]
     warned_at: Mapped[datetime | None]
+    leased_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
     @property
@@ -166,7 +167,7 @@ class WebhookEvent(Tenant, Base):
 class WebhookDelivery(Tenant, Base):
     """One event owed to one endpoint. Its times are on the real clock, also in a sandbox.
 
-    Due when `next_attempt_at` has come and nobody holds the lease; None means nothing is
+    Due when `next_attempt_at` has come and nobody holds its endpoint; None means nothing is
     planned. `failures` counts since the (re)sending, `attempts` for ever.
     """
 
@@ -191,12 +192,6 @@ class WebhookDelivery(Tenant, Base):
             "next_attempt_at",
             postgresql_where=text("next_attempt_at IS NOT NULL"),
         ),
-        Index(
-            "ix_webhook_deliveries_leased",
-            "merchant_id",
-            "endpoint_id",
-            postgresql_where=text("leased_until IS NOT NULL"),
-        ),
         {"info": {"scale": "tenant"}},
     )
 
@@ -207,7 +202,6 @@ class WebhookDelivery(Tenant, Base):
     attempts: Mapped[int] = mapped_column(default=0)
     failures: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime | None]
-    leased_until: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 

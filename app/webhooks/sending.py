@@ -6,25 +6,22 @@ attempt. Nothing is followed, unpacked or taken from the environment: no redirec
 proxies, no compression. Only the connection is kept, for the next message of the same lane.
 """
 
-import io
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from http.client import HTTPException, HTTPResponse
 from threading import Thread
-from typing import Any, Self, TypeVar, cast
+from typing import Self, TypeVar
 
 from app.core import clock
 from app.webhooks import guard
+from app.webhooks.answers import Answer, NotHttp, read_answer
 from app.webhooks.guard import Address, AddressBlocked, Target
 
 T = TypeVar("T")
 
-RESPONSE_CAP = 64 * 1024  # bytes we read of an answer, headers included
-RESPONSE_HEAD = 1024  # bytes of its body we keep for the merchant's log
 ADDRESSES_TRIED = 4
 FIXED_HEADERS = {
     "User-Agent": "BuffMoney-Webhooks/1.0",
@@ -45,14 +42,14 @@ class AttemptError(StrEnum):
     INVALID_RESPONSE = "invalid_response"  # not HTTP
 
 
-# In this order: a TimeoutError is an OSError, a dropped connection is an HTTPException too.
+# In this order: a TimeoutError is an OSError, as a dropped connection is.
 _ERRORS: Mapping[type[Exception], AttemptError] = {
     AddressBlocked: AttemptError.BLOCKED,
     TimeoutError: AttemptError.TIMED_OUT,
     socket.gaierror: AttemptError.NAME_NOT_FOUND,
     ssl.SSLError: AttemptError.TLS_FAILED,
     ConnectionError: AttemptError.NOT_CONNECTED,
-    HTTPException: AttemptError.INVALID_RESPONSE,
+    NotHttp: AttemptError.INVALID_RESPONSE,
     OSError: AttemptError.NOT_CONNECTED,
 }
 
@@ -135,13 +132,19 @@ class Line:
         deadline = _Deadline(self._sender.total_seconds)
         message = _request(target, body, headers)
         try:
-            attempt = self._exchange(target, message, deadline=deadline)
+            answer = self._exchange(target, message, deadline=deadline)
         except tuple(_ERRORS) as problem:
             error = next(_ERRORS[kind] for kind in _ERRORS if isinstance(problem, kind))
-            attempt = Attempt(error=error)
-        return replace(attempt, duration_ms=deadline.elapsed_ms())
+            return Attempt(error=error, duration_ms=deadline.elapsed_ms())
+        return Attempt(
+            status=answer.status,
+            duration_ms=deadline.elapsed_ms(),
+            # PostgreSQL stores no NUL in a text.
+            response_head=answer.head.decode(errors="replace").replace("\0", "\ufffd"),
+            retry_after=answer.headers.get("retry-after"),
+        )
 
-    def _exchange(self, target: Target, message: bytes, *, deadline: "_Deadline") -> Attempt:
+    def _exchange(self, target: Target, message: bytes, *, deadline: "_Deadline") -> Answer:
         kept = self._take_kept(target)
         if kept is not None:
             wire = _Wire(kept, deadline)
@@ -162,18 +165,19 @@ class Line:
         kept, self._kept = self._kept, None
         return kept[1] if kept else None
 
-    def _talk(self, target: Target, wire: "_Wire", message: bytes) -> Attempt:
+    def _talk(self, target: Target, wire: "_Wire", message: bytes) -> Answer:
         """Send and read over a connection, and keep it if the answer left it as it was."""
         is_kept = False
         try:
             wire.send(message)
-            attempt, is_kept = _read(wire)
+            answer = read_answer(wire.receive)
+            is_kept = answer.is_clean
         finally:
             if is_kept:
                 self._kept = target, wire.connection
             else:
                 wire.connection.close()
-        return attempt
+        return answer
 
     def _hang_up(self) -> None:
         if self._kept is not None:
@@ -199,41 +203,25 @@ class _Deadline:
         return round((clock.monotonic() - self._started) * 1000)
 
 
-class _ResponseTooLong(HTTPException):
-    """The answer goes on after the cap."""
-
-
-class _Wire(io.RawIOBase):
-    """Read a socket, each time for no longer than the deadline and never past the cap."""
+class _Wire:
+    """A connection, each of whose waits ends with the deadline."""
 
     def __init__(self, connection: socket.socket, deadline: _Deadline) -> None:
         self.connection = connection
+        self.has_read = False
         self._deadline = deadline
-        self._room = RESPONSE_CAP
 
-    @property
-    def has_read(self) -> bool:
-        return self._room < RESPONSE_CAP
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        if self._room <= 0:
-            raise _ResponseTooLong
+    def receive(self, count: int) -> bytes:
         self.connection.settimeout(self._deadline.left())
-        count = self.connection.recv_into(buffer, min(len(buffer), self._room))
-        self._room -= count
-        return count
+        came = self.connection.recv(count)
+        self.has_read = self.has_read or bool(came)
+        return came
 
     def send(self, message: bytes) -> None:
         rest = memoryview(message)
         while rest:
             self.connection.settimeout(self._deadline.left())
             rest = rest[self.connection.send(rest) :]
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
 
 
 def _request(target: Target, body: bytes, headers: Mapping[str, str]) -> bytes:
@@ -253,30 +241,6 @@ def _first_answering(
         except OSError as refusal:
             problem = refusal
     raise problem
-
-
-def _read(wire: _Wire) -> tuple[Attempt, bool]:
-    """Read the answer, and tell whether the connection can carry another message after it."""
-    # All HTTPResponse wants of a socket is makefile().
-    with HTTPResponse(cast("socket.socket", wire), method="POST") as response:
-        response.begin()
-        head, is_whole = b"", False
-        try:
-            head = response.read(RESPONSE_HEAD)
-            while response.read(RESPONSE_HEAD):
-                pass  # some servers take a connection closed early for a failed request
-            is_whole = not response.will_close
-        except _ResponseTooLong:
-            pass  # the status has come, and of the body we want no more
-        except (ValueError, OverflowError) as problem:  # http.client trips over chunk sizes < 0
-            raise HTTPException("a broken chunk") from problem
-        attempt = Attempt(
-            status=response.status,
-            # PostgreSQL stores no NUL in a text.
-            response_head=head.decode(errors="replace").replace("\0", "\ufffd"),
-            retry_after=response.headers.get("Retry-After"),
-        )
-        return attempt, is_whole
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:

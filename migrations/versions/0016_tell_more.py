@@ -21,12 +21,8 @@ def upgrade() -> None:
     op.create_index(
         "ix_webhook_events_object", "webhook_events", ["merchant_id", "object_id", "sequence"]
     )
-    op.create_index(
-        "ix_webhook_deliveries_leased",
-        "webhook_deliveries",
-        ["merchant_id", "endpoint_id"],
-        postgresql_where=sa.text("leased_until IS NOT NULL"),
-    )
+    op.drop_column("webhook_deliveries", "leased_until")
+    op.add_column("webhook_endpoints", sa.Column("leased_until", _TIME, nullable=True))
     op.add_column("webhook_endpoints", sa.Column("warned_at", _TIME, nullable=True))
     op.add_column("webhook_attempts", sa.Column("endpoint_id", sa.BigInteger(), nullable=True))
     without_guard(

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from app.webhooks.answers import CAP, NotHttp, read_answer
 
-
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n2;x=1\r\nok\r\n1\r\n!\r\n0\r\n\r\n"
 
 

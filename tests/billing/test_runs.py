@@ -124,8 +124,9 @@ def what_came_of(transaction: Transaction) -> dict[str, list[tuple[object, ...]]
         "total_minor, collection_minor, due_minor, platform_fee_minor, settlement_minor, due_at",
         "invoice_lines": "position, kind, description, quantity, amount_minor, tiers::text",
         "ledger_entries": "line, lines, book, currency, amount_minor",
-        "webhook_events": "event_type, payload::jsonb #- '{id}' #- '{objectId}' #- '{data,invoiceId}' "
-        "#- '{data,customerId}' #- '{data,contractId}' #- '{data,customerExternalId}'",
+        "webhook_events": "event_type, payload::jsonb #- '{id}' #- '{objectId}' "
+        "#- '{data,invoiceId}' #- '{data,customerId}' #- '{data,contractId}' "
+        "#- '{data,customerExternalId}'",
         "outbox_jobs": "task, due_at",
     }
     with transaction() as session:

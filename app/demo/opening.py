@@ -1,5 +1,6 @@
 """Opening an account of the demo: who signs up, what is on sale, who is on contract, and keys."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -21,7 +22,7 @@ from app.identity import accounts, clocks, keys, merchants
 from app.identity.models import ApiKey, Scope, User
 from app.pricing import metrics, products, rate_cards
 from app.webhooks import endpoints
-from app.webhooks.catalogue import EventType
+from app.webhooks.catalogue import SUBSCRIBABLE, EventType
 
 PRODUCTION_KEY = "Production server"
 
@@ -140,7 +141,10 @@ def _connect(session: Session, webhook_port: int, *, now: datetime) -> None:
     )
     session.flush()  # a key is revoked by its id
     keys.revoke_key(session, old.id, now=now)
-    wanted = {"/hooks": list(EventType), receiver.BROKEN: [EventType.INVOICE_PAID]}
+    wanted: dict[str, Collection[EventType]] = {
+        "/hooks": SUBSCRIBABLE,
+        receiver.BROKEN: [EventType.INVOICE_PAID],
+    }
     for path, event_types in wanted.items():
         endpoints.register(
             session,

@@ -11,7 +11,7 @@ from app.core.ids import Prefix, show
 from app.webhooks import emitting
 from app.webhooks.catalogue import EventType
 from app.webhooks.examples import EXAMPLES
-from app.webhooks.models import DeliveryStatus, WebhookDelivery
+from app.webhooks.models import DeliveryStatus, WebhookAttempt, WebhookDelivery
 from tests.make import NOON
 from tests.web.conftest import PARTIAL, PASSWORD, Browser
 
@@ -165,6 +165,28 @@ def test_endpoints_of_another_merchant_are_not_there(
     for action in ("", "/roll", "/disable", "/enable", "/archive"):
         assert stranger.post(f"{path}{action}", {"url": URL}).status_code == 404
     assert stranger.post(f"{delivery}/resend").status_code == 404
+
+
+def test_x062_what_a_server_answers_is_shown_as_text(browser: Browser, engine: Engine) -> None:
+    register(browser)
+    path = deliver(browser, engine)
+    with begin(engine, browser.merchant_id) as session:
+        (row,) = session.scalars(select(WebhookDelivery))
+        attempt = WebhookAttempt(
+            merchant_id=row.merchant_id,
+            delivery_id=row.id,
+            endpoint_id=row.endpoint_id,
+            attempted_at=NOON,
+            http_status=500,
+            duration_ms=12,
+            response_head="<script>alert(1)</script>",
+        )
+        session.add(attempt)
+
+    page = browser.text(path)
+
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>alert" not in page
 
 
 def test_a_test_message_is_on_its_way(browser: Browser) -> None:

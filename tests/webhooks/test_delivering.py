@@ -205,7 +205,7 @@ def test_no_transaction_is_open_while_we_send(desk: Desk) -> None:
     assert seen == [False]
 
 
-def test_a_killed_worker_repeats_the_message_when_its_lease_ends(desk: Desk) -> None:
+def test_f41_a_killed_worker_repeats_the_message_when_its_lease_ends(desk: Desk) -> None:
     desk.owe()
     assert len(desk.claim()) == 1
 

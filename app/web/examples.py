@@ -36,6 +36,7 @@ _ROWS = {
     "DisputeOut": "dp",
     "EndpointOut": "whe",
     "EndpointWithSecret": "whe",
+    "EventOut": "msg",
     "FapiaoRequestOut": "fpr",
     "InvoiceBulkOut": "blk",
     "InvoiceBulkWithItems": "blk",

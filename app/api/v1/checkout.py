@@ -179,6 +179,7 @@ def create_checkout(call: Call, invoice_id: int, body: CheckoutIn) -> CheckoutOu
     tag=TAG,
     query=PaymentOrderQuery,
     returns=PaymentOrderList,
+    errors=(404,),
 )
 def list_payment_orders(call: Call, query: PaymentOrderQuery) -> Listing[PaymentOrderOut]:
     """List attempts to pay, newest first, of one invoice or in one status if you say so."""

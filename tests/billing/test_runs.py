@@ -36,7 +36,8 @@ def everything(transaction: Transaction) -> list[object]:
     """Return all that billing wrote, as the database has it."""
     tables = ("invoices", "invoice_lines", "ledger_entries", "webhook_events", "outbox_jobs")
     with transaction() as session:
-        return [session.execute(text(f"SELECT * FROM {name}")).all() for name in tables]
+        rows = [session.execute(text(f"SELECT * FROM {name}")).all() for name in tables]
+    return [sorted(map(repr, found)) for found in rows]
 
 
 def test_a_run_drafts_then_waits_for_the_grace(transaction: Transaction) -> None:

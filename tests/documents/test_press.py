@@ -117,7 +117,7 @@ def test_no_letter_of_ours_or_of_a_rare_name_is_missing_in_the_fonts(
     render_invoice(BRANDED, language=Language.ZH_HANS_CN)
     render_credit_note(CREDIT_NOTE, language=Language.EN)
 
-    assert caplog.messages == []
+    assert [record for record in caplog.records if record.name != "werkzeug"] == []
 
 
 def test_a_letter_that_no_font_has_is_noticed(caplog: pytest.LogCaptureFixture) -> None:

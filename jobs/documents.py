@@ -263,7 +263,7 @@ def _day(row: Invoice, moment: datetime) -> date:
 
 
 def _link(row: Invoice) -> str:
-    return f"{runtime().settings.base_url}/pay/{collection.link_token(row)}"
+    return collection.hosted_url(row, runtime().settings.base_url)
 
 
 def _queue(

@@ -76,7 +76,7 @@ def _shared(session: Session, found: FapiaoRequest) -> _Shared:
         "buyer": found.title,
         "number": str(invoice.number),
         "amount": formats.money(found.amount, _language(session, found)),
-        "link": f"{runtime().settings.base_url}/pay/{collection.link_token(invoice)}",
+        "link": collection.hosted_url(invoice, runtime().settings.base_url),
         "reference": str(invoice.number),
         "is_sandbox": merchant.is_sandbox,
     }

@@ -62,7 +62,7 @@ def mail(*, merchant_id: int, refund: str, again: str = "") -> None:
             channel=CHANNELS[language][row.channel],
             refund_number=row.channel_refund_id or row.out_refund_no,
             reason=row.reason,
-            link=f"{runtime().settings.base_url}/pay/{collection.link_token(invoice)}",
+            link=collection.hosted_url(invoice, runtime().settings.base_url),
             reference=refund,
             is_sandbox=merchant.is_sandbox,
         )

@@ -203,6 +203,11 @@ def link_token(invoice: Invoice) -> str:
     return f"{merchant}{ids.base36(invoice.id, ids.ID_WIDTH)}{invoice.link_secret}"
 
 
+def hosted_url(invoice: Invoice, base_url: str) -> str:
+    """Return where the invoice is seen and paid; `base_url` has no slash at its end."""
+    return f"{base_url}/pay/{link_token(invoice)}"
+
+
 def read_link(token: str) -> tuple[int, int, str]:
     """Read merchant, invoice and secret out of a link: claims, to be proved by `get_by_link`.
 
@@ -239,8 +244,7 @@ def _emit(session: Session, event_type: EventType, invoice: Invoice, *, now: dat
 def _owe_documents(
     session: Session, task: str, invoices: Iterable[Invoice], *, now: datetime
 ) -> None:
-    # A sandbox's clock may run ahead; jobs are done in real time all the same.
-    real_now = now - clocks.get_merchant(session).clock_offset
+    real_now = clocks.to_real(session, now)
     owed = [{"invoice": ids.show(Prefix.INVOICE, invoice.id)} for invoice in invoices]
     outbox.owe_all(session, task, owed, now=real_now)
 

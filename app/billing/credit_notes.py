@@ -318,7 +318,6 @@ def _emit(session: Session, note: CreditNote, invoice: Invoice, *, now: datetime
 
 
 def _owe_print(session: Session, note: CreditNote, *, now: datetime) -> None:
-    # A sandbox's clock may run ahead; jobs are done in real time all the same.
-    real_now = now - clocks.get_merchant(session).clock_offset
+    real_now = clocks.to_real(session, now)
     note_id = ids.show(Prefix.CREDIT_NOTE, note.id)
     outbox.owe(session, "jobs.documents.print_credit_note", now=real_now, credit_note=note_id)

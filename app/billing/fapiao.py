@@ -212,8 +212,7 @@ def emit(session: Session, event_type: EventType, request: FapiaoRequest, *, now
 
 
 def owe_mail(session: Session, task: str, request: FapiaoRequest, *, now: datetime) -> None:
-    # A sandbox's clock may run ahead; jobs are done in real time all the same.
-    real_now = now - clocks.get_merchant(session).clock_offset
+    real_now = clocks.to_real(session, now)
     public_id = ids.show(Prefix.FAPIAO_REQUEST, request.id)
     outbox.owe(session, task, now=real_now, fapiao_request=public_id)
 

@@ -32,7 +32,7 @@ def word(
         amount=formats.money(invoice.due, language),
         due_on=due_on,
         days_overdue=(local_date(now, zone) - due_on).days,
-        link=f"{base_url}/pay/{collection.link_token(invoice)}",
+        link=collection.hosted_url(invoice, base_url),
         reference=str(invoice.number),
         is_sandbox=merchant.is_sandbox,
     )

@@ -262,8 +262,7 @@ def _mail(
         kind=MailKind.INVOICE_REMINDER,
         reference=ids.show(Prefix.REMINDER, reminder.id),
         recipient=Party(customer.email, customer.name),
-        # A sandbox's clock may run ahead; mails are sent in real time all the same.
-        now=now - clocks.get_merchant(session).clock_offset,
+        now=clocks.to_real(session, now),
     )
     reminder.outcome, reminder.mail_id = ReminderOutcome.MAILED, mail.id
     session.add(reminder)

@@ -258,8 +258,7 @@ def _next_contracts(session: Session, replay: PriceReplay) -> Sequence[Contract]
 
 
 def _owe(session: Session, replay_id: int, *, now: datetime) -> None:
-    # A sandbox's clock may run ahead; jobs are done in real time all the same.
-    real_now = now - clocks.get_merchant(session).clock_offset
+    real_now = clocks.to_real(session, now)
     outbox.owe(session, TASK, now=real_now, replay=show(Prefix.PRICE_REPLAY, replay_id))
 
 

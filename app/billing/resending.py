@@ -47,8 +47,7 @@ def resend(session: Session, invoice_id: int, *, actor: Actor, now: datetime) ->
         raise InvoiceNotMailable(f"an invoice that is {invoice.status} is not mailed")
     if not customers.get_customer(session, invoice.customer_id).email:
         raise CustomerWithoutEmail("the customer has no e-mail address")
-    # A sandbox's clock may run ahead; mails are sent in real time all the same.
-    real_now = now - clocks.get_merchant(session).clock_offset
+    real_now = clocks.to_real(session, now)
     if _is_mailed_since(session, invoice, real_now - PAUSE):
         raise MailedJustNow("it was mailed within the last minute")
     asked = InvoiceResend(

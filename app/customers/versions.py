@@ -132,8 +132,7 @@ def schedule_for_version(
         return schedule_batch(
             session, version_id, to_version_id=to_version_id, on=on, actor=actor, now=now
         )
-    # A sandbox's clock may run ahead; jobs are done in real time all the same.
-    real_now = now - clocks.get_merchant(session).clock_offset
+    real_now = clocks.to_real(session, now)
     outbox.owe(
         session,
         "jobs.contracts.schedule_for_version",

@@ -32,6 +32,19 @@ def now(session: Session) -> datetime:
     return clock.now() + (offset or timedelta(0))
 
 
+def to_real(session: Session, now: datetime) -> datetime:
+    """Return the real time at which it is `now` for the merchant, whose sandbox may run ahead.
+
+    Jobs, mails and deliveries are done in real time all the same.
+    """
+    return now - get_merchant(session).clock_offset
+
+
+def to_merchant(session: Session, real_now: datetime) -> datetime:
+    """Return the time it is for the merchant when it is really `real_now`."""
+    return real_now + get_merchant(session).clock_offset
+
+
 def move(session: Session, to: datetime, *, real_now: datetime) -> Merchant:
     """Move a sandbox merchant's clock to `to`; it runs on from there.
 

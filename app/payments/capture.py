@@ -63,7 +63,7 @@ def record_capture(
 
     reason = _reason_to_put_aside(order, invoice, trade.paid)
     if reason is not CaseReason.SECOND_TRANSACTION:
-        real_now = now - clocks.get_merchant(session).clock_offset
+        real_now = clocks.to_real(session, now)
         _end(order, trade, trade.paid, real_now=real_now)
         reserving.settle(session, order.id)
     if reason is not None:

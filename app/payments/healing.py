@@ -147,7 +147,7 @@ def settle(
         trade = _close(channel, trade, now=now)
     if trade.state is TradeState.PAID:
         with transaction() as session:
-            merchant_now = now + clocks.get_merchant(session).clock_offset
+            merchant_now = clocks.to_merchant(session, now)
             capture.record_capture(session, trade, channel=channel.name, now=merchant_now)
         return Found.CAPTURED
     if trade.state is TradeState.CLOSED:

@@ -154,7 +154,7 @@ def check_payable(session: Session, invoice: Invoice, *, now: datetime) -> None:
         raise InvoiceNotPayable(f"an invoice that is {invoice.status} can not be paid")
     if not invoice.due:
         raise NothingToPay("nothing is due on this invoice")
-    if collection.is_outdated(invoice, now=now + clocks.get_merchant(session).clock_offset):
+    if collection.is_outdated(invoice, now=clocks.to_merchant(session, now)):
         raise InvoiceOutdated("its rates held for 30 days; it is to be issued anew")
 
 

@@ -47,7 +47,7 @@ def resend(session: Session, refund_id: int, *, actor: Actor, now: datetime) -> 
         raise CustomerWithoutEmail("the customer has no e-mail address")
     if _is_resent_since(session, refund, now - PAUSE):
         raise MailedJustNow("it was mailed within the last minute")
-    real_now = now - clocks.get_merchant(session).clock_offset
+    real_now = clocks.to_real(session, now)
     public_id = ids.show(Prefix.REFUND, refund.id)
     again = ids.show(Prefix.INVOICE_RESEND, ids.new_id())
     outbox.owe(session, TELL, now=real_now, refund=public_id, again=again)

@@ -37,7 +37,7 @@ def submit(session: Session, refund: Refund, *, now: datetime) -> None:
 
     `now` is the merchant's time. Raises IllegalMove.
     """
-    real_now = now - clocks.get_merchant(session).clock_offset
+    real_now = clocks.to_real(session, now)
     refund.status = REFUND.after(refund.status, RefundEvent.APPROVE)
     refund.submitted_at = refund.next_query_at = real_now
     if refund.purpose is RefundPurpose.INVOICE:
@@ -145,7 +145,7 @@ def _mark_refunded(session: Session, invoice: Invoice, refund: Refund, *, now: d
     reference = ids.show(Prefix.REFUND, refund.id)
     emitting.emit(session, EventType.INVOICE_REFUNDED, told, reference=reference, now=now)
     fapiao.follow_correction(session, invoice, reason=_TOLD_OF_REFUND, now=now)
-    real_now = now - clocks.get_merchant(session).clock_offset
+    real_now = clocks.to_real(session, now)
     outbox.owe(session, TELL, now=real_now, refund=ids.show(Prefix.REFUND, refund.id))
 
 

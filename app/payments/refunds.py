@@ -177,7 +177,7 @@ def request_refund(
     session.flush()  # events and journals name it
     _audit(session, refund, "refund.request", actor=actor, now=now)
     refund_moves.emit(session, EventType.REFUND_CREATED, refund, now=now)
-    real_now = now - clocks.get_merchant(session).clock_offset
+    real_now = clocks.to_real(session, now)
     if not approvals.must_be_approved(session, part.amount, now=real_now):
         refund_moves.submit(session, refund, now=now)
     return refund

@@ -29,5 +29,5 @@ def payload(order: PaymentOrder) -> PaymentData:
 def tell(session: Session, event_type: EventType, order: PaymentOrder, *, now: datetime) -> None:
     """Emit what became of a locked order, once for each type of event. `now` is real."""
     reference = show(Prefix.PAYMENT_ORDER, order.id)
-    at = now + clocks.get_merchant(session).clock_offset
+    at = clocks.to_merchant(session, now)
     emitting.emit(session, event_type, payload(order), reference=reference, now=at)

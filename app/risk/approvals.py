@@ -20,7 +20,7 @@ def must_be_approved(session: Session, amount: Money, *, now: datetime) -> bool:
     stays locked until then. That it waits is written down as a hit.
     """
     rule = Rule.REFUNDS_PER_DAY
-    at = now + clocks.get_merchant(session).clock_offset
+    at = clocks.to_merchant(session, now)
     key = Key(rule, "", window_at(LIMITS[rule].window, at))
     is_frozen = freezes.hold(session, Switch.REFUNDS).frozen_at is not None
     maxima, used = limits.limits_of(session), counting.lock(session, [key])[key]

@@ -94,7 +94,7 @@ def count_states(reader: Session, *, q: str = "", now: datetime) -> dict[State |
 
 def uses(session: Session, *, now: datetime) -> list[Use]:
     """Return each limit that counts the session's merchant as a whole; `now` is real."""
-    at = now + clocks.get_merchant(session).clock_offset
+    at = clocks.to_merchant(session, now)
     keys = [
         Key(rule, limit.channel, window_at(limit.window, at))
         for rule, limit in LIMITS.items()

@@ -56,7 +56,7 @@ def reserve(session: Session, order_id: int, attempt: Attempt, *, now: datetime)
     """
     if freezes.hold(session, Switch.CHECKOUT).frozen_at is not None:
         raise freezes.refusal(Switch.CHECKOUT, amount_minor=attempt.amount.minor, now=now)
-    at = _merchants_time(session, now)
+    at = clocks.to_merchant(session, now)
     maxima, uses = limits.limits_of(session), _uses(attempt, at=at)
     _check(attempt, maxima, counting.lock(session, _counted(uses)), uses=uses, now=now)
     counting.add(session, _counted(uses))
@@ -82,7 +82,7 @@ def why_not(
     """
     if freezes.find(session, Switch.CHECKOUT) is not None:
         return freezes.refusal(Switch.CHECKOUT, amount_minor=attempt.amount.minor, now=now)
-    uses = _uses(attempt, at=_merchants_time(session, now))
+    uses = _uses(attempt, at=clocks.to_merchant(session, now))
     used = counting.read(session, _counted(uses))
     closing = select(RiskReservation).where(
         RiskReservation.payment_order_id.in_(instead_of),
@@ -209,7 +209,3 @@ def _lock(session: Session, order_id: int) -> RiskReservation | None:
         .with_for_update()
         .execution_options(populate_existing=True)
     ).one_or_none()
-
-
-def _merchants_time(session: Session, now: datetime) -> datetime:
-    return now + clocks.get_merchant(session).clock_offset

@@ -113,7 +113,7 @@ def headline(invoice: Invoice) -> Money:
 
 def hosted_link(invoice: Invoice) -> str:
     """Return the address where the customer sees and pays the invoice."""
-    return f"{runtime().settings.base_url}/pay/{collection.link_token(invoice)}"
+    return collection.hosted_url(invoice, runtime().settings.base_url)
 
 
 def draw_code(text: str) -> Markup:

@@ -82,8 +82,7 @@ def emit_all(
     """
     if not told:
         return set()
-    # A sandbox's clock may run ahead; its deliveries go out in real time all the same.
-    due_at = now - clocks.get_merchant(session).clock_offset
+    due_at = clocks.to_real(session, now)
     active = select(WebhookEndpoint).where(WebhookEndpoint.status == EndpointStatus.ACTIVE)
     endpoints = [each.id for each in session.scalars(active) if event_type in each.event_types]
     kept = _keep_events(session, event_type, told, now=now)

@@ -141,8 +141,7 @@ def create_checkout(call: Call, invoice_id: int, body: CheckoutIn) -> CheckoutOu
     """
     base_url = runtime().settings.base_url
     with call.transaction() as session:
-        link = collection.link_token(invoices.get_invoice(session, invoice_id))
-    page = f"{base_url}/pay/{link}"
+        page = collection.hosted_url(invoices.get_invoice(session, invoice_id), base_url)
     opened = opening.open_payment(
         call.transaction,
         partial(runtime().channel, mode=call.merchant.mode),

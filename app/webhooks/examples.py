@@ -24,7 +24,7 @@ def _usd(minor: int) -> Amount:
     return Amount(amount_minor=minor, currency=Currency.USD)
 
 
-_INVOICE = payloads.InvoiceData(
+INVOICE = payloads.InvoiceData(
     invoice_id=_INVOICE_ID,
     number="LUM-2026-000001",
     kind="usage",
@@ -142,16 +142,16 @@ _CONTRACT = payloads.ContractData(
 _PAYOUT = payloads.PayoutData(payout_id="pay_0123456789abc", status="approved", amount=_usd(12_262))
 
 
-def _of_invoice(status: str) -> Payload:
-    return replace(_INVOICE, status=status)
+def _of_invoice(status: str) -> payloads.InvoiceData:
+    return replace(INVOICE, status=status)
 
 
 def _with(**more: Any) -> dict[str, Any]:
-    return asdict(_INVOICE) | more
+    return asdict(INVOICE) | more
 
 
 EXAMPLES: Mapping[EventType, Payload] = {
-    EventType.INVOICE_CREATED: _INVOICE,
+    EventType.INVOICE_CREATED: INVOICE,
     EventType.INVOICE_WILL_BE_DUE: payloads.InvoiceReminderData(
         **_with(due_at="2026-06-16T04:00:00.000Z")
     ),

@@ -6,7 +6,7 @@ moments are UTC, days are the merchant's, and ids are in their public form.
 """
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -25,13 +25,12 @@ class Part(msgspec.Struct, rename="camel"):
     """A piece of what an event tells."""
 
 
-class Payload(Part):
+class Payload(Protocol):
     """The `data` of an event."""
 
     @property
     def object_id(self) -> str:
         """The public id of what the event is about: events of one object are counted."""
-        raise NotImplementedError(type(self).__name__)
 
 
 class Amount(Part):
@@ -60,7 +59,7 @@ class Line(Part):
     tax: Amount
 
 
-class InvoiceData(Payload):
+class InvoiceData(Part):
     """An invoice as it is by then, with its first 50 lines; `lineCount` says how many it has."""
 
     invoice_id: str
@@ -101,7 +100,7 @@ class InvoiceReissuedData(InvoiceData):
     replaces_number: str | None
 
 
-class RefundData(Payload):
+class RefundData(Part):
     """A refund. `amount` goes to the payer; `settlement` is what it takes off your balance."""
 
     refund_id: str
@@ -130,7 +129,7 @@ class InvoiceRefundedData(InvoiceData):
     refund: RefundData
 
 
-class CreditNoteData(Payload):
+class CreditNoteData(Part):
     """A credit note: `total` in the pricing currency, `amount` in that of collection."""
 
     credit_note_id: str
@@ -153,7 +152,7 @@ class CreditNoteData(Payload):
         return self.credit_note_id
 
 
-class FapiaoData(Payload):
+class FapiaoData(Part):
     """A request of a fapiao; the amount is in CNY and includes the tax."""
 
     fapiao_request_id: str
@@ -179,7 +178,7 @@ class FapiaoData(Payload):
         return self.fapiao_request_id
 
 
-class PaymentData(Payload):
+class PaymentData(Part):
     """An attempt to pay an invoice. `capturedAt` is the channel's word, null until it was paid."""
 
     payment_order_id: str
@@ -196,7 +195,7 @@ class PaymentData(Payload):
         return self.payment_order_id
 
 
-class PaymentUnappliedData(Payload):
+class PaymentUnappliedData(Part):
     """Money that came and paid nothing."""
 
     invoice_id: str
@@ -211,7 +210,7 @@ class PaymentUnappliedData(Payload):
         return self.payment_order_id
 
 
-class DisputeData(Payload):
+class DisputeData(Part):
     """A dispute; `held` is what it keeps of your balance, `charge` what the channel asks for."""
 
     dispute_id: str
@@ -230,7 +229,7 @@ class DisputeData(Payload):
         return self.dispute_id
 
 
-class CustomerData(Payload):
+class CustomerData(Part):
     """A customer. Name and address are not in it: read the customer for them."""
 
     customer_id: str
@@ -246,7 +245,7 @@ class CustomerData(Payload):
         return self.customer_id
 
 
-class ContractData(Payload):
+class ContractData(Part):
     """A contract. It ends where the day `endsOn` begins; null is without end."""
 
     contract_id: str
@@ -265,7 +264,7 @@ class ContractData(Payload):
         return self.contract_id
 
 
-class PayoutData(Payload):
+class PayoutData(Part):
     """A payout. Reserved: none is sent yet."""
 
     payout_id: str
@@ -277,7 +276,7 @@ class PayoutData(Payload):
         return self.payout_id
 
 
-class WebhookTestData(Payload):
+class WebhookTestData(Part):
     """Nothing happened: somebody wanted to see a message arrive."""
 
     webhook_endpoint_id: str

@@ -12,9 +12,9 @@ from app.core.db import Transaction, merchant_of
 from app.webhooks import claiming, delivering, emitting, endpoints, queries
 from app.webhooks.catalogue import EventType
 from app.webhooks.draining import Drain, Tally
-from app.webhooks.examples import EXAMPLES
+from app.webhooks.examples import INVOICE
 from app.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from app.webhooks.payloads import Payload
+from app.webhooks.payloads import InvoiceData
 from app.webhooks.sending import Sender
 from tests.make import NOON
 from tests.webhooks.conftest import Receiver
@@ -34,8 +34,8 @@ def subscribe(
     return endpoint
 
 
-def paid(invoice_id: str = "inv_1") -> Payload:
-    return replace(EXAMPLES[EventType.INVOICE_PAID], invoice_id=invoice_id)
+def paid(invoice_id: str = "inv_1") -> InvoiceData:
+    return replace(INVOICE, invoice_id=invoice_id, status="paid")
 
 
 def pay(session: Session, reference: str = "inv_1", *, now: datetime = NOON) -> emitting.Outcome:

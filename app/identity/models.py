@@ -44,6 +44,7 @@ class Scope(StrEnum):
     WEBHOOK_READ = "webhook:read"
     WEBHOOK_WRITE = "webhook:write"
     LEDGER_READ = "ledger:read"
+    AUDIT_READ = "audit:read"
     SANDBOX_WRITE = "sandbox:write"
 
 

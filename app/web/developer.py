@@ -108,5 +108,6 @@ def _allowances() -> list[tuple[Scope, str]]:
         (Scope.WEBHOOK_READ, _("Read webhook endpoints and deliveries")),
         (Scope.WEBHOOK_WRITE, _("Register webhook endpoints, replay deliveries")),
         (Scope.LEDGER_READ, _("Read ledger transactions and balances")),
+        (Scope.AUDIT_READ, _("Read the audit log: who changed what")),
         (Scope.SANDBOX_WRITE, _("Move the sandbox's test clock")),
     ]

@@ -54,7 +54,7 @@ class AuditEntryList(Listing[AuditEntryOut]):
 @API.route(
     "GET",
     "/audit-entries",
-    scope=Scope.CATALOG_READ,
+    scope=Scope.AUDIT_READ,
     tag=TAG,
     query=AuditQuery,
     returns=AuditEntryList,

@@ -1,5 +1,6 @@
 """The arithmetic of giving back: shares of what is left, so that all of it leaves exactly zero."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -95,6 +96,14 @@ def cumulative_part(whole: Money, *, before: int, after: int, of: int) -> Money:
     upto = (round_half_up(Fraction(whole.minor * done, of)) for done in (before, after))
     start, end = upto
     return Money(int(end - start), whole.currency)
+
+
+def last_step(whole: Money, *, upto: Money, of: int) -> int:
+    """Return how far of `of` steps may go for their cumulative parts to stay within `upto`."""
+    if upto.minor >= whole.minor:
+        return of
+    # The first step that rounds to a unit more is at half a unit more.
+    return math.ceil(Fraction((2 * upto.minor + 1) * of, 2 * whole.minor)) - 1
 
 
 def use_balances(due: Money, balances: Sequence[Money]) -> list[Money]:

@@ -22,6 +22,7 @@ from app.billing.credit_amounts import (
     CreditTooLarge,
     Rest,
     cumulative_part,
+    last_step,
     take_amount,
     take_total,
     tax_of,
@@ -92,10 +93,13 @@ def is_creditable(invoice: Invoice) -> bool:
 
 
 def left_to_credit(session: Session, invoice: Invoice) -> Money:
-    """Return what of the invoice no credit note has given yet, in its pricing currency."""
-    given = select(func.coalesce(func.sum(CreditNote.pricing_minor), 0))
-    credited = session.scalar(given.where(CreditNote.invoice_id == invoice.id))
-    return invoice.total - Money(int(credited or 0), invoice.currency)
+    """Return what of the invoice may still be credited, in its pricing currency.
+
+    Not what credit notes gave, nor what goes or went back to the payer.
+    """
+    unclaimed = invoice.collection - Money(invoice.claimed_minor, Currency.CNY)
+    reach = last_step(invoice.collection, upto=unclaimed, of=invoice.total.minor)
+    return Money(reach, invoice.currency) - _credited(session, invoice)
 
 
 def rests_of(session: Session, invoice: Invoice) -> list[Rest]:
@@ -135,7 +139,7 @@ def work_out(session: Session, invoice: Invoice, request: CreditRequest) -> Cred
         raise CreditTooLarge(f"{left} is left to credit")
     if total.minor <= 0:
         raise BadCredit("it comes to nothing", path="lines")
-    before = invoice.total.minor - left.minor
+    before = _credited(session, invoice).minor
     amount = cumulative_part(
         invoice.collection, before=before, after=before + total.minor, of=invoice.total.minor
     )
@@ -233,6 +237,12 @@ def payload(note: CreditNote, invoice: Invoice, external_id: str) -> CreditNoteD
         to_balance=Amount.of(note.to_balance),
         invoice_due=Amount.of(invoice.due),
     )
+
+
+def _credited(session: Session, invoice: Invoice) -> Money:
+    given = select(func.coalesce(func.sum(CreditNote.pricing_minor), 0))
+    credited = session.scalar(given.where(CreditNote.invoice_id == invoice.id))
+    return Money(int(credited or 0), invoice.currency)
 
 
 def _parts(

@@ -113,9 +113,9 @@ class Invoice(Tenant, Base):
     until then, and `fx` is None. `finalize_at` is when that is due: after the grace, or at the
     next attempt. One made by hand has neither that nor a contract and its prices.
 
-    `credited_minor` is what credit notes gave of the collection so far, `refunded_minor` what of
-    the money went back. Issued anew with the rates of a later day, an invoice has the next
-    `issue`, and names the one it replaces.
+    `credited_minor` is what credit notes gave of the collection so far, `claimed_minor` what of the
+    money goes or went back, by refunds that did not fail and disputes not won; `refunded_minor` of
+    it arrived. Issued anew with later rates, it has the next `issue`, and names the one replaced.
     """
 
     __tablename__ = "invoices"
@@ -172,6 +172,11 @@ class Invoice(Tenant, Base):
             "AND refunded_minor < due_minor WHEN 'refunded' THEN refunded_minor > 0 "
             "AND refunded_minor = due_minor ELSE refunded_minor = 0 END",
             name="refunded_minor",
+        ),
+        CheckConstraint(
+            "claimed_minor BETWEEN refunded_minor AND due_minor "
+            "AND claimed_minor + credited_minor <= collection_minor",
+            name="claimed_minor",
         ),
         CheckConstraint(
             "num_nulls(fx_publisher, fx_published_at, fx_spread_bps, fx_pricing_midpoint, "
@@ -271,6 +276,7 @@ class Invoice(Tenant, Base):
     void_reason: Mapped[str | None]
     uncollectible_at: Mapped[datetime | None]
     credited_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    claimed_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     refunded_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     issue: Mapped[int] = mapped_column(SmallInteger(), default=1, server_default=text("1"))
     reissue_of_id: Mapped[int | None]

@@ -8,15 +8,13 @@ from sqlalchemy.orm import Session
 
 from app.audit.recording import Actor
 from app.billing import collection, credit_notes
-from app.billing.credit_amounts import BadCredit, CreditTooLarge
+from app.billing.credit_amounts import BadCredit
 from app.billing.credit_models import CreditNote, CreditReason
 from app.billing.credit_notes import CreditRequest
-from app.billing.models import Invoice
 from app.channels.base import Channel, ChannelName, ChannelRefused
 from app.core.db import Transaction
 from app.core.errors import Conflict, Unavailable
 from app.payments import healing, queries
-from app.payments.refunds import left_to_refund
 
 ChannelOf = Callable[[ChannelName], Channel]
 
@@ -81,23 +79,11 @@ def issue_credit_note(
     """Credit what is asked for, now that no channel can collect the old amount any more.
 
     Call `close_open_orders` first. Locks the invoice, under whose lock orders are opened; so none
-    appears meanwhile. What goes back to the payer, or was withdrawn, is not given to a balance too.
-    Raises PaymentUnderWay, CreditTooLarge, and what `credit_notes.issue` raises.
+    appears meanwhile. Raises PaymentUnderWay, and what `credit_notes.issue` raises.
     """
     if request.reason is CreditReason.LATE_USAGE:
         raise BadCredit("late usage is credited by itself", path="reason")
     invoice = collection.lock_invoice(session, invoice_id)
     if collection.is_payable(invoice) and queries.list_open(session, invoice_id):
         raise PaymentUnderWay("a payment of this invoice is under way; try again in a moment")
-    _check_left(session, invoice, request)
     return credit_notes.issue(session, invoice_id, request, actor=actor, now=now)
-
-
-def _check_left(session: Session, invoice: Invoice, request: CreditRequest) -> None:
-    """Hold what a paid invoice's credit gives a balance against what no refund has taken."""
-    order = queries.find_paying(session, invoice.id)
-    if order is None:
-        return
-    left = left_to_refund(invoice, order)
-    if credit_notes.work_out(session, invoice, request).to_balance > left:
-        raise CreditTooLarge(f"{left} of the payment is left: the rest goes back to its payer")

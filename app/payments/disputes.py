@@ -23,9 +23,9 @@ from app.core.text import clean_name
 from app.ledger import journals, posting
 from app.payments import queries, refund_queries
 from app.payments.models import PaymentOrder
-from app.payments.refund_amounts import amount_to_refund, next_part, total_of
+from app.payments.refund_amounts import amount_to_refund, left_to_refund, next_part, total_of
 from app.payments.refund_models import DISPUTE, Dispute, DisputeEvent, DisputeStatus
-from app.payments.refunds import NotRefundable, left_to_refund, whole_of
+from app.payments.refunds import NotRefundable, whole_of
 from app.webhooks import emitting
 from app.webhooks.catalogue import EventType
 from app.webhooks.payloads import Amount, DisputeData
@@ -67,6 +67,7 @@ def open_dispute(
     dispute.opened_at, dispute.opened_by = now, actor.name
     session.add(dispute)
     order.disputed_minor += dispute.amount_minor
+    invoice.claimed_minor += dispute.amount_minor
     session.flush()  # events and journals name it
     posting.post(session, journals.dispute_opened(dispute.money), now=now)
     if dispute.charge:
@@ -85,7 +86,7 @@ def close_dispute(
     Locks invoice, order and dispute. Emits `dispute.closed`. Raises NotFound and IllegalMove.
     """
     found = get_dispute(session, dispute_id)
-    collection.lock_invoice(session, found.invoice_id)
+    invoice = collection.lock_invoice(session, found.invoice_id)
     order = queries.lock_order(session, found.payment_order_id)
     dispute = db.get_locked(session, Dispute, dispute_id, noun="dispute")
     event = DisputeEvent.WIN if is_won else DisputeEvent.LOSE
@@ -95,6 +96,7 @@ def close_dispute(
     dispute.closed_at, dispute.closed_by = now, actor.name
     if is_won:
         order.disputed_minor -= dispute.amount_minor
+        invoice.claimed_minor -= dispute.amount_minor
         posting.post(session, journals.dispute_won(dispute.money), now=now)
     else:
         posting.post(session, journals.dispute_lost(dispute.money), now=now)
@@ -117,7 +119,7 @@ def _write(
     )
     if session.scalar(known) is not None:
         raise DisputeRecorded(f"{case_no} was recorded already")
-    amount = amount_to_refund(complaint.amount, left=left_to_refund(invoice, order))
+    amount = amount_to_refund(complaint.amount, left=left_to_refund(invoice))
     whole = whole_of(invoice, order)
     given = total_of(refund_queries.given_parts(session, order.id), whole)
     part = next_part(whole, given, amount, fee_is_returned=True)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from app.billing.models import Invoice
 from app.core.errors import Conflict, Invalid
-from app.core.money import Money
+from app.core.money import Currency, Money
 
 
 class RefundTooLarge(Conflict):
@@ -36,6 +37,16 @@ class Part:
     @property
     def net(self) -> Money:
         return self.amount - self.fee
+
+
+def left_to_refund(invoice: Invoice) -> Money:
+    """Return what of a paid invoice's money may still go back, in CNY.
+
+    Not what a credit note gave to the customer's balance; what the balance had paid went back
+    there first.
+    """
+    unpaid_by_credit = invoice.collection - invoice.credited
+    return min(invoice.due, unpaid_by_credit) - Money(invoice.claimed_minor, Currency.CNY)
 
 
 def total_of(parts: Iterable[Part], like: Part) -> Part:

@@ -81,7 +81,7 @@ class Refund(Tenant, Base):
     rate of the invoice's lock. What is sent back because it paid nothing costs nobody anything.
     `lines` says which lines it is about, if somebody said so. `created_at` is the merchant's time,
     all others are real, `succeeded_at` is the channel's word. `next_query_at` is there for as long
-    as the end is not known.
+    as the end is not known, or not booked.
     """
 
     __tablename__ = "refunds"
@@ -106,7 +106,8 @@ class Refund(Tenant, Base):
         CheckConstraint("(purpose = 'send_back') = (case_id IS NOT NULL)", name="case_id"),
         CheckConstraint("(status = 'succeeded') = (succeeded_at IS NOT NULL)", name="succeeded_at"),
         CheckConstraint(
-            "(status IN ('submitted', 'abnormal')) = (next_query_at IS NOT NULL)",
+            "status = 'failed' "  # and the channel may say that it paid after all
+            "OR (status IN ('submitted', 'abnormal')) = (next_query_at IS NOT NULL)",
             name="next_query_at",
         ),
         one_of("purpose", RefundPurpose),

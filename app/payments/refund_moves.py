@@ -4,7 +4,8 @@ Set aside when it is submitted (F1), gone when the channel has paid it (F2), bac
 will. Money that paid nothing leaves its account when the channel has returned it (U2).
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from msgspec.structs import asdict
 from sqlalchemy.orm import Session
@@ -22,6 +23,7 @@ from app.identity import clocks
 from app.ledger import journals, posting
 from app.payments import queries, refund_queries
 from app.payments.models import CASE, CaseEvent, PaymentOrder, UnallocatedPayment
+from app.payments.refund_amounts import left_to_refund
 from app.payments.refund_models import REFUND, Refund, RefundEvent, RefundPurpose, RefundStatus
 from app.webhooks import emitting
 from app.webhooks.catalogue import EventType
@@ -29,7 +31,40 @@ from app.webhooks.payloads import Amount, InvoiceRefundedData, RefundData
 
 SETTLE = "jobs.refunds.settle"
 TELL = "jobs.refunds.mail"
+_UNTIL_THERE_IS_ROOM = timedelta(minutes=5)
 _TOLD_OF_REFUND = "款项已退回 The payment was refunded"
+
+
+class Locked(NamedTuple):
+    """A refund with its invoice and the payment it is of, all of them locked."""
+
+    refund: Refund
+    invoice: Invoice
+    order: PaymentOrder
+
+    @property
+    def has_room(self) -> bool:
+        """Whether what it takes is held for it, or can be."""
+        if self.refund.status is not RefundStatus.FAILED:
+            return True
+        taken = self.order.refunded_minor + self.order.disputed_minor
+        left = Money((self.order.captured_minor or 0) - taken, Currency.CNY)
+        if self.refund.purpose is RefundPurpose.INVOICE:
+            left = min(left, left_to_refund(self.invoice))
+        return not self.refund.amount > left
+
+    def hold(self) -> None:
+        """Count the refund against what is left of its payment."""
+        self._count(self.refund.amount_minor)
+
+    def let_go(self) -> None:
+        """Count the refund no more: what it held may be asked for again."""
+        self._count(-self.refund.amount_minor)
+
+    def _count(self, minor: int) -> None:
+        self.order.refunded_minor += minor
+        if self.refund.purpose is RefundPurpose.INVOICE:
+            self.invoice.claimed_minor += minor
 
 
 def submit(session: Session, refund: Refund, *, now: datetime) -> None:
@@ -52,35 +87,38 @@ def record(
 
     `now` is the merchant's time. Locks invoice, order and refund. Raises NotFound.
     """
-    refund, invoice, order = lock(session, refund_id)
+    locked = lock(session, refund_id)
+    refund = locked.refund
     refund.channel_refund_id = answer.channel_refund_id or refund.channel_refund_id
     if answer.state is RefundState.SUCCEEDED and answer.amount not in {None, refund.amount}:
         _stall(refund, f"the channel refunded {answer.amount}, not {refund.amount}")
+    elif answer.state is RefundState.SUCCEEDED and not locked.has_room:
+        _wait_for_room(refund)
     elif answer.state is RefundState.SUCCEEDED:
         if refund.status is RefundStatus.FAILED:
-            _recover(session, refund, order, now=now)
+            _recover(session, locked, now=now)
         refund.succeeded_at = refund.succeeded_at or answer.succeeded_at or clock.now()
-        _succeed(session, refund, invoice, now=now)
+        _succeed(session, locked, now=now)
     elif answer.state is RefundState.ABNORMAL:
         _stall(refund, answer.raw_state)
     elif answer.state is RefundState.FAILED:
-        _fail(session, refund, order, why=answer.raw_state, now=now)
+        _fail(session, locked, why=answer.raw_state, now=now)
     return refund.status
 
 
 def record_refusal(session: Session, refund_id: int, why: str, *, now: datetime) -> RefundStatus:
     """Write down that the channel refuses a refund for good: what was set aside is back."""
-    refund, _, order = lock(session, refund_id)
-    _fail(session, refund, order, why=why, now=now)
-    return refund.status
+    locked = lock(session, refund_id)
+    _fail(session, locked, why=why, now=now)
+    return locked.refund.status
 
 
-def lock(session: Session, refund_id: int) -> tuple[Refund, Invoice, PaymentOrder]:
+def lock(session: Session, refund_id: int) -> Locked:
     """Lock a refund after its invoice and its order. Raises NotFound."""
     found = refund_queries.get_refund(session, refund_id)
     invoice = collection.lock_invoice(session, found.invoice_id)
     order = queries.lock_order(session, found.payment_order_id)
-    return refund_queries.lock_refund(session, refund_id), invoice, order
+    return Locked(refund_queries.lock_refund(session, refund_id), invoice, order)
 
 
 def emit(session: Session, event_type: EventType, refund: Refund, *, now: datetime) -> None:
@@ -108,15 +146,26 @@ def payload(refund: Refund) -> RefundData:
     )
 
 
-def _recover(session: Session, refund: Refund, order: PaymentOrder, *, now: datetime) -> None:
+def _wait_for_room(refund: Refund) -> None:
+    """Have the channel asked on about a refund that it paid after all, until that can be booked.
+
+    Something else was given the money since. What the channel still refuses of it makes room; if
+    it does not, an operator sees it.
+    """
+    refund.trouble = "the channel paid this after all, and what it paid is held for something else"
+    refund.next_query_at = clock.now() + _UNTIL_THERE_IS_ROOM
+
+
+def _recover(session: Session, locked: Locked, *, now: datetime) -> None:
     """Set the money of a refund aside again that was thought to have failed."""
-    order.refunded_minor += refund.amount_minor
-    if refund.purpose is RefundPurpose.INVOICE:
-        posting.post(session, journals.refund_recovered(refund.money), now=now)
+    locked.hold()
+    if locked.refund.purpose is RefundPurpose.INVOICE:
+        posting.post(session, journals.refund_recovered(locked.refund.money), now=now)
 
 
-def _succeed(session: Session, refund: Refund, invoice: Invoice, *, now: datetime) -> None:
+def _succeed(session: Session, locked: Locked, *, now: datetime) -> None:
     """Book that the payer has the money."""
+    refund = locked.refund
     if REFUND.is_repeat(refund.status, RefundEvent.SUCCEED):
         return
     refund.status = REFUND.after(refund.status, RefundEvent.SUCCEED)
@@ -125,7 +174,7 @@ def _succeed(session: Session, refund: Refund, invoice: Invoice, *, now: datetim
         _close_case(session, refund, now=now)
     else:
         posting.post(session, journals.refund_succeeded(refund.money), now=now)
-        _mark_refunded(session, invoice, refund, now=now)
+        _mark_refunded(session, locked.invoice, refund, now=now)
     emit(session, EventType.REFUND_SUCCEEDED, refund, now=now)
 
 
@@ -170,14 +219,14 @@ def _stall(refund: Refund, why: str) -> None:
         refund.trouble = why
 
 
-def _fail(
-    session: Session, refund: Refund, order: PaymentOrder, *, why: str, now: datetime
-) -> None:
-    if REFUND.is_repeat(refund.status, RefundEvent.FAIL):
-        return
-    refund.status = REFUND.after(refund.status, RefundEvent.FAIL)
-    refund.trouble, refund.ended_at, refund.next_query_at = why, clock.now(), None
-    order.refunded_minor -= refund.amount_minor
-    if refund.purpose is RefundPurpose.INVOICE:
-        posting.post(session, journals.refund_failed(refund.money), now=now)
-    emit(session, EventType.REFUND_FAILED, refund, now=now)
+def _fail(session: Session, locked: Locked, *, why: str, now: datetime) -> None:
+    refund = locked.refund
+    if not REFUND.is_repeat(refund.status, RefundEvent.FAIL):
+        refund.status = REFUND.after(refund.status, RefundEvent.FAIL)
+        refund.trouble, refund.ended_at, refund.next_query_at = why, clock.now(), None
+        locked.let_go()
+        if refund.purpose is RefundPurpose.INVOICE:
+            posting.post(session, journals.refund_failed(refund.money), now=now)
+        emit(session, EventType.REFUND_FAILED, refund, now=now)
+    elif refund.status is RefundStatus.FAILED:
+        refund.next_query_at = None

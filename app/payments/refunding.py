@@ -63,6 +63,7 @@ class Task:
     channel: ChannelName
     ask: RefundAsk
     was_asked: bool
+    is_under_way: bool
 
 
 def settle(
@@ -79,7 +80,7 @@ def settle(
     approval. Raises NotFound.
     """
     with transaction() as session:
-        refund, _, _ = refund_moves.lock(session, refund_id)
+        refund = refund_moves.lock(session, refund_id).refund
         if refund.status not in UNDER_WAY:
             return None
         task = _begin(session, refund, notify_url(refund.channel), now=now)
@@ -118,7 +119,7 @@ def _begin(session: Session, refund: Refund, notify_url: str, *, now: datetime) 
         reason=refund.reason,
         notify_url=notify_url,
     )
-    return Task(refund.id, refund.channel, ask, was_asked)
+    return Task(refund.id, refund.channel, ask, was_asked, refund.status in UNDER_WAY)
 
 
 def _settle(transaction: Transaction, channel: Channel, task: Task, *, now: datetime) -> Found:
@@ -141,10 +142,10 @@ def _settle(transaction: Transaction, channel: Channel, task: Task, *, now: date
 
 
 def _answer(channel: Channel, task: Task, *, now: datetime) -> Answer:
-    """Query what was asked before; tell the channel only what it does not know."""
+    """Query what was asked before; tell the channel only what it does not know, and is to do."""
     if task.was_asked:
         answer = channel.query_refund(task.ask, now=now)
-        if answer.state is not RefundState.NOT_FOUND:
+        if answer.state is not RefundState.NOT_FOUND or not task.is_under_way:
             return answer
     return channel.refund(task.ask, now=now)
 
@@ -152,6 +153,6 @@ def _answer(channel: Channel, task: Task, *, now: datetime) -> Answer:
 def _note(transaction: Transaction, task: Task, trouble: str) -> None:
     """Say why nothing goes on: the same ask succeeds once our account there is filled."""
     with transaction() as session:
-        refund, _, _ = refund_moves.lock(session, task.refund_id)
+        refund = refund_moves.lock(session, task.refund_id).refund
         if refund.status in UNDER_WAY:
             refund.trouble = trouble

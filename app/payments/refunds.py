@@ -29,6 +29,7 @@ from app.payments.refund_amounts import (
     Part,
     amount_to_refund,
     check_lines,
+    left_to_refund,
     next_part,
     total_of,
 )
@@ -39,6 +40,7 @@ from app.payments.refund_models import (
     RefundPurpose,
     RefundStatus,
 )
+from app.payments.refund_moves import Locked
 from app.payments.trade_numbers import new_trade_no
 from app.risk import approvals
 from app.webhooks.catalogue import EventType
@@ -93,19 +95,6 @@ class Preview:
     fee_is_returned: bool
 
 
-def left_to_refund(invoice: Invoice, order: PaymentOrder) -> Money:
-    """Return what of a payment may still go back: not what a credit note has given to a balance.
-
-    What the customer's balance had paid of the invoice went back to it first.
-    """
-    to_balance = invoice.credited_minor - (
-        invoice.collection_minor - invoice.balance_minor - invoice.due_minor
-    )
-    credited = max(0, to_balance - invoice.balance_minor)
-    taken = order.refunded_minor + order.disputed_minor + credited
-    return Money(max(0, (order.captured_minor or 0) - taken), Currency.CNY)
-
-
 def work_out(
     session: Session, invoice: Invoice, request: RefundRequest, *, now: datetime
 ) -> Preview:
@@ -123,7 +112,7 @@ def work_out(
     parts = refund_queries.list_counted(session, order.id)
     if len(parts) >= MOST_PARTS:
         raise TooManyRefunds(f"a payment can be refunded in at most {MOST_PARTS} parts")
-    left = left_to_refund(invoice, order)
+    left = left_to_refund(invoice)
     amount = amount_to_refund(request.amount, left=left)
     if request.lines is not None:
         _check_lines(session, invoice, request.lines, amount=amount)
@@ -173,7 +162,7 @@ def request_refund(
             for position, amount in sorted(request.lines.items())
         ]
     session.add(refund)
-    order.refunded_minor += part.amount.minor
+    Locked(refund, invoice, order).hold()
     session.flush()  # events and journals name it
     _audit(session, refund, "refund.request", actor=actor, now=now)
     refund_moves.emit(session, EventType.REFUND_CREATED, refund, now=now)
@@ -185,7 +174,7 @@ def request_refund(
 
 def approve(session: Session, refund_id: int, *, actor: Actor, now: datetime) -> Refund:
     """Let a refund that waits for it be paid back. Raises NotFound and IllegalMove."""
-    refund, _, _ = refund_moves.lock(session, refund_id)
+    refund = refund_moves.lock(session, refund_id).refund
     if not REFUND.is_repeat(refund.status, RefundEvent.APPROVE):
         refund_moves.submit(session, refund, now=now)
         refund.decided_by = actor.name
@@ -198,13 +187,14 @@ def reject(session: Session, refund_id: int, *, reason: str, actor: Actor, now: 
 
     Raises NotFound, InvalidText and IllegalMove.
     """
-    refund, _, order = refund_moves.lock(session, refund_id)
+    locked = refund_moves.lock(session, refund_id)
+    refund = locked.refund
     if REFUND.is_repeat(refund.status, RefundEvent.REJECT):
         return refund
     refund.status = REFUND.after(refund.status, RefundEvent.REJECT)
     refund.trouble = clean_name(reason, path="reason")
     refund.decided_by, refund.ended_at = actor.name, clock.now()
-    order.refunded_minor -= refund.amount_minor
+    locked.let_go()
     _audit(session, refund, "refund.reject", actor=actor, now=now)
     refund_moves.emit(session, EventType.REFUND_FAILED, refund, now=now)
     return refund

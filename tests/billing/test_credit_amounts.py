@@ -10,6 +10,7 @@ from app.billing.credit_amounts import (
     CreditTooLarge,
     Rest,
     cumulative_part,
+    last_step,
     take_amount,
     take_total,
     tax_of,
@@ -114,3 +115,15 @@ def test_steps_add_up_to_the_whole(minor: int, steps: list[int]) -> None:
 def test_a_total_of_another_currency_is_a_fault() -> None:
     with pytest.raises(ValueError, match="CNY"):
         take_total([rest(100)], Money(1, Currency.CNY))
+
+
+@given(whole=st.integers(0, 10**9), share=st.integers(0, 100), of=st.integers(1, 10**9))
+def test_the_last_step_is_the_last_that_stays_within(whole: int, share: int, of: int) -> None:
+    upto = whole * share // 100
+
+    step = last_step(cny(whole), upto=cny(upto), of=of)
+
+    assert 0 <= step <= of
+    assert cumulative_part(cny(whole), before=0, after=step, of=of).minor <= upto
+    if step < of:
+        assert cumulative_part(cny(whole), before=0, after=step + 1, of=of).minor > upto

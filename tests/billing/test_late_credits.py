@@ -72,6 +72,31 @@ def test_it_is_given_once_however_often_it_is_found(owed: Transaction) -> None:
         assert len(notes(session)) == 1
 
 
+def test_what_goes_back_to_its_payer_is_not_given_too(owed: Transaction) -> None:
+    pay(owed)
+    with owed() as session:
+        (invoice,) = all_invoices(session)
+        invoice.claimed_minor = invoice.collection_minor - 500
+
+    run(owed, now=CLOSED)
+
+    with owed() as session:
+        [note] = notes(session)
+        assert (note.total, note.amount) == (usd(69), cny(494))  # one more cent would be 501
+
+
+def test_of_an_invoice_that_goes_back_whole_nothing_is_given(owed: Transaction) -> None:
+    pay(owed)
+    with owed() as session:
+        (invoice,) = all_invoices(session)
+        invoice.claimed_minor = invoice.due_minor
+
+    run(owed, now=CLOSED)
+
+    with owed() as session:
+        assert notes(session) == []
+
+
 def test_what_was_never_collected_is_not_given(owed: Transaction) -> None:
     with owed() as session:
         (invoice,) = all_invoices(session)

@@ -290,6 +290,9 @@ class Books(RuleBasedStateMachine):
                 for back in self.model.back
                 if self.model.is_of(back, bill) and back.status is RefundStatus.SUCCEEDED
             )
+            paying = bill.applied.order if bill.applied else None
+            taken = paying.refunded_minor + paying.disputed_minor if paying else 0
+            assert bill.invoice.claimed_minor == taken
 
     def _check_who_paid(self) -> None:
         """Compare the one payment that paid each bill; and what went back whole left nothing."""

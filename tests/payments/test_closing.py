@@ -13,10 +13,12 @@ from app.billing.credit_notes import CreditRequest
 from app.billing.models import Invoice, InvoiceLine, InvoiceStatus, LineKind
 from app.channels.base import ChannelName, ChannelUnavailable
 from app.core.db import Transaction
-from app.payments import capture, closing
+from app.payments import capture, closing, disputes
 from app.payments import queries as payments
+from app.payments.disputes import Complaint
 from app.payments.models import CaseReason, PaymentStatus
 from app.payments.opening import InvoiceOutdated
+from app.payments.refund_amounts import left_to_refund
 from tests.make import ADA, NOON, cny
 from tests.payments.backing import ask_back
 from tests.payments.builders import FakeChannel, books, issue, opened_at, order_for, paid
@@ -178,5 +180,34 @@ def test_what_goes_back_to_its_payer_is_not_given_to_a_balance_too(session: Sess
     )
     ask_back(session, invoice, cny(81_481))  # a tenth of it is 90.53, and 90.52 are left
 
-    with pytest.raises(CreditTooLarge, match=r"90\.52"):
+    with pytest.raises(CreditTooLarge, match=r"12\.63 USD is left"):
         credit(session, invoice.id)
+
+
+def test_what_was_withdrawn_is_not_given_to_a_balance_too(session: Session) -> None:
+    invoice = billed(session)
+    capture.record_capture(
+        session, paid(order_for(session, invoice)), channel=ChannelName.WECHAT, now=NOON
+    )
+    complaint = Complaint("6220", cny(81_481), "never delivered")
+    dispute = disputes.open_dispute(session, invoice.id, complaint, actor=ADA, now=NOON)
+    with pytest.raises(CreditTooLarge):
+        credit(session, invoice.id)
+
+    disputes.close_dispute(session, dispute.id, is_won=True, actor=ADA, now=NOON)
+
+    assert credit(session, invoice.id).amount == cny(9_053)
+
+
+def test_what_a_balance_paid_can_be_credited_whole(session: Session) -> None:
+    invoice = billed(session)
+    invoice.balance_minor, invoice.due_minor = 50_533, 40_000
+    order = order_for(session, invoice, amount_minor=40_000)
+    capture.record_capture(session, paid(order), channel=ChannelName.WECHAT, now=NOON)
+    ask_back(session, invoice)  # all that a channel holds
+    whole = CreditRequest(CreditReason.CORRECTION, total_minor=7_055)
+
+    note = closing.issue_credit_note(session, invoice.id, whole, actor=ADA, now=NOON)
+
+    assert note.to_balance == cny(50_527)  # one more cent would be 50,534
+    assert left_to_refund(invoice) == cny(0)

@@ -18,7 +18,7 @@ from app.core.money import Currency, Money
 from app.core.outbox import OutboxJob
 from app.core.states import IllegalMove
 from app.ledger.queries import unbalanced
-from app.payments import queries, refund_moves, refund_queries
+from app.payments import cases, queries, refund_moves, refund_queries
 from app.payments.capture import record_capture
 from app.payments.models import CaseStatus
 from app.payments.refund_amounts import BadRefund, RefundTooLarge
@@ -141,6 +141,38 @@ def test_money_that_left_after_all_is_booked(session: Session) -> None:
     assert refund.status is RefundStatus.SUCCEEDED
     assert invoice.status is InvoiceStatus.REFUNDED
     assert (books(session), order.refunded_minor) == ({}, 90_533)
+
+
+def test_money_that_left_after_all_waits_for_what_was_asked_for_since(session: Session) -> None:
+    invoice, order = paid_invoice(session)
+    first = ask_back(session, invoice)
+    refund_moves.record_refusal(session, first.id, "SYSTEM", now=NOON)
+    second = ask_back(session, invoice)
+
+    refund_moves.record(session, first.id, answer(first), now=NOON)
+
+    assert (first.status, order.refunded_minor) == (RefundStatus.FAILED, 90_533)
+    assert first.trouble
+    assert first in cases.list_all_stuck(session).rows
+    assert first in refund_queries.lock_due(session, now=LATER + timedelta(days=999), limit=9)
+
+    refund_moves.record_refusal(session, second.id, "NOT_ENOUGH", now=NOON)
+    refund_moves.record(session, first.id, answer(first), now=NOON)
+
+    assert (first.status, first.next_query_at) == (RefundStatus.SUCCEEDED, None)
+    assert (invoice.status, books(session)) == (InvoiceStatus.REFUNDED, {})
+
+
+def test_a_channel_that_takes_its_word_back_is_asked_no_more(session: Session) -> None:
+    invoice, _ = paid_invoice(session)
+    first = ask_back(session, invoice)
+    refund_moves.record_refusal(session, first.id, "SYSTEM", now=NOON)
+    ask_back(session, invoice)
+    refund_moves.record(session, first.id, answer(first), now=NOON)
+
+    refund_moves.record(session, first.id, answer(first, RefundState.FAILED), now=NOON)
+
+    assert first.next_query_at is None
 
 
 def test_an_account_that_takes_nothing_waits_for_somebody(session: Session) -> None:

@@ -19,7 +19,10 @@ from app.core.periods import local_midnight
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was paid on one local day: gross in CNY, and net in each settlement currency."""
+    """What was paid on one local day: gross in CNY, and net in each settlement currency.
+
+    What went back since is not taken off: that is `payments.returned`.
+    """
 
     day: date
     gross: Money
@@ -39,7 +42,7 @@ _COLLECTED = """
 SELECT timezone(%(zone)s::text, paid_at)::date AS day, settlement_currency,
        sum(due_minor)::bigint, sum(settlement_minor)::bigint
   FROM invoices
- WHERE merchant_id = %(merchant_id)s AND status = 'paid'
+ WHERE merchant_id = %(merchant_id)s
    AND paid_at >= %(start_at)s AND paid_at < %(end_at)s
  GROUP BY day, settlement_currency
  ORDER BY day, settlement_currency

@@ -28,6 +28,8 @@ from app.extensions import transaction
 from app.ledger import queries as ledger
 from app.ledger.journals import Account
 from app.metering import rates
+from app.payments import returned
+from app.payments.returned import Returned
 from app.pricing import queries as catalogue
 from app.web import charts, onboarding, refund_troubles
 from app.web.access import now
@@ -112,16 +114,19 @@ def _money(session: Session, span: Span) -> dict[str, Any]:
     zone = ZoneInfo(g.merchant.time_zone)
     month = Span((span.end_day - timedelta(1)).replace(day=1), span.end_day)
     earliest = min(span.before.first_day, month.first_day)
-    found = invoices.collected_by_day(session, first_day=earliest, end_day=span.end_day, zone=zone)
-    gross: dict[date, int] = defaultdict(int)
-    for row in found:
-        gross[row.day] += row.gross.minor
-    current, previous = (_sum(gross, days) for days in (span, span.before))
+    days = {"first_day": earliest, "end_day": span.end_day}
+    came = invoices.collected_by_day(session, **days, zone=zone)
+    left = returned.returned_by_day(session, **days, zone=zone)
+    gross = _by_day((row.day, row.gross) for row in came)
+    back = _by_day((row.day, row.amount) for row in left)
+    current, previous = (_sum(gross, each) for each in (span, span.before))
     return {
         "gross": current,
         "growth": _growth(current, previous),
-        "month_gross": _sum(gross, month),
-        "settlements": _settlements(found, month),
+        "went_back": _say_returned(current, _sum(back, span)),
+        "month_net": _sum(gross, month) - _sum(back, month),
+        "month_went_back": _say_deducted(_sum(back, month)),
+        "settlements": _settlements(came, left, month),
         "outstanding": invoices.outstanding(session, now=now()),
         "spark": charts.sparkline([float(gross[day]) for day in span]),
         "month_from": month.first_day,
@@ -155,6 +160,14 @@ def _usage(session: Session, span: Span) -> dict[str, Any]:
     }
 
 
+def _by_day(amounts: Iterable[tuple[date, Money]]) -> dict[date, int]:
+    """Add up what is of one day, in fen."""
+    found: dict[date, int] = defaultdict(int)
+    for day, amount in amounts:
+        found[day] += amount.minor
+    return found
+
+
 def _sum(gross: dict[date, int], span: Span) -> Money:
     return Money(sum(gross[day] for day in span), Currency.CNY)
 
@@ -166,17 +179,38 @@ def _growth(current: Money, previous: Money) -> float | None:
     return 100 * (current.minor - previous.minor) / previous.minor
 
 
+def _say_returned(gross: Money, back: Money) -> str:
+    """Say what of the collected went back in the same days, and what that leaves."""
+    if not back:
+        return ""
+    said: str = _(
+        "%(amount)s went back in these days; that leaves %(net)s.",
+        amount=_yuan(back.minor),
+        net=_yuan((gross - back).minor),
+    )
+    return said
+
+
+def _say_deducted(back: Money) -> str:
+    if not back:
+        return ""
+    said: str = _("less %(amount)s that went back", amount=_yuan(back.minor))
+    return said
+
+
 def _yuan(minor: int) -> str:
-    return f"¥{Money(minor, Currency.CNY).major:,}"
+    return f"{'−' if minor < 0 else ''}¥{Money(abs(minor), Currency.CNY).major:,}"
 
 
-def _settlements(found: Iterable[Collected], span: Span) -> list[Money]:
-    """Return the net settlement of the span, in each currency."""
+def _settlements(came: Iterable[Collected], left: Iterable[Returned], span: Span) -> list[Money]:
+    """Return the net settlement of the span less what was given back, in each currency."""
+    moved = [(row.day, row.settlement) for row in came]
+    moved += [(row.day, -row.settlement) for row in left]
     totals: dict[Currency, Money] = {}
-    for row in found:
-        if row.day >= span.first_day:
-            currency = row.settlement.currency
-            totals[currency] = totals.get(currency, Money.zero(currency)) + row.settlement
+    for day, settlement in moved:
+        if day >= span.first_day:
+            currency = settlement.currency
+            totals[currency] = totals.get(currency, Money.zero(currency)) + settlement
     return list(totals.values())
 
 

@@ -78,7 +78,7 @@ SELECT EXISTS (SELECT FROM api_keys WHERE merchant_id = %(merchant_id)s),
        EXISTS (SELECT FROM invoices WHERE merchant_id = %(merchant_id)s),
        EXISTS (SELECT FROM invoices WHERE merchant_id = %(merchant_id)s AND status <> 'draft'),
        EXISTS (SELECT FROM invoices
-                WHERE merchant_id = %(merchant_id)s AND status = 'paid' AND due_minor > 0),
+                WHERE merchant_id = %(merchant_id)s AND paid_at IS NOT NULL AND due_minor > 0),
        EXISTS (SELECT FROM webhook_endpoints
                 WHERE merchant_id = %(merchant_id)s AND status <> 'archived')
 """

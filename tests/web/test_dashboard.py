@@ -12,9 +12,11 @@ from app.customers.models import Customer
 from app.identity import keys
 from app.identity.models import Scope
 from app.metering.models import UsageDay, UsageRollup
+from app.payments import refund_moves
 from app.webhooks import endpoints
 from app.webhooks.catalogue import EventType
-from tests.make import NOON, Make
+from tests.make import NOON, Make, cny
+from tests.payments.backing import answer, ask_back
 from tests.web.books import issued, paid, used
 from tests.web.conftest import Browser
 
@@ -84,6 +86,23 @@ def test_what_was_paid_this_month_is_added_up(browser: Browser, engine: Engine) 
 
     page = browser.text("/merchant")
     assert page.count("¥905.33") >= 3  # this month, the days shown, the invoice
+
+
+def test_what_went_back_is_taken_off_on_the_day_it_left(browser: Browser, engine: Engine) -> None:
+    paid(engine, browser)
+    with begin(engine, browser.merchant_id) as session:
+        invoice = session.scalars(select(Invoice)).one()
+        invoice.paid_at = clock.now()
+        refund = ask_back(session, invoice, cny(30_000), now=clock.now())
+        refund_moves.record(session, refund.id, answer(refund), now=clock.now())
+        refund.succeeded_at = clock.now()
+
+    page = browser.text("/merchant")
+
+    assert "¥605.33" in page
+    assert "less ¥300.00 that went back" in page
+    assert "¥300.00 went back in these days; that leaves ¥605.33." in page
+    assert "$81.99" in page  # the settlement of 905.33 less that of 300.00
 
 
 def test_only_what_a_channel_collects_is_owed_or_collected(

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.supervised import Product
+from bench.product import Product
 
 pytestmark = [
     pytest.mark.xdist_group("supervised"),

@@ -14,7 +14,7 @@ import pytest
 from app.config import ROOT
 from app.embedded import DURABLE, THROWAWAY, Postgres, Valkey
 from app.roles import LOGINS
-from tests.supervised import Product
+from bench.product import Product
 
 pytestmark = [
     pytest.mark.xdist_group("journeys"),

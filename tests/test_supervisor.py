@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.supervised import CHILDREN, Product
+from bench.product import CHILDREN, Product
 
 pytestmark = [
     pytest.mark.xdist_group("supervised"),

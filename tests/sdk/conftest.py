@@ -23,11 +23,11 @@ from app.core import clock
 from app.core.db import begin
 from app.identity import keys
 from app.identity.models import Scope
+from bench.product import free_port
 from tests.conftest import Databases
 from tests.loopback import NO_TLS
 from tests.make import Make
 from tests.sdk.stub import Stub
-from tests.supervised import free_port
 
 KEY = "bm_sandbox_AbCd1234.efGH56789longSecret"
 PATIENCE_SECONDS = 60

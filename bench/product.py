@@ -102,11 +102,11 @@ class Product:
         """Tell whether every child runs."""
         return self.children().keys() == CHILDREN.keys()
 
-    def kill(self, name: str) -> int:
-        """Kill a child as hard as it goes and return the pid it had."""
+    def kill(self, name: str, *, with_its_own: bool = False) -> int:
+        """Kill a child as hard as it goes, with all it started if so, and return the pid it had."""
         pid = self.child(name)
         assert pid, f"{name} does not run:\n{self.log[-3000:]}"
-        os.kill(pid, signal.SIGKILL)
+        (os.killpg if with_its_own else os.kill)(pid, signal.SIGKILL)
         return pid
 
     def signal(self, number: int) -> None:
@@ -122,6 +122,11 @@ class Product:
     def processes(self) -> list[str]:
         """Return the command lines of everything that still runs for this folder."""
         return [_command(pid) for pid in _pids() if self._is_ours(pid)]
+
+    def memory_mb(self) -> float:
+        """Return what all of it holds in memory; what processes share is counted once."""
+        kilobytes = sum(_proportional_kb(pid) for pid in _pids() if self._is_ours(pid))
+        return kilobytes / 1024
 
     def end(self) -> None:
         """Stop the product, whatever state a test left it in, and throw its data away."""
@@ -164,6 +169,14 @@ def _command(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ").strip()
     return ""
+
+
+def _proportional_kb(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    return 0
 
 
 def _parent(pid: int) -> int:

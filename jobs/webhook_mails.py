@@ -7,7 +7,6 @@ from sqlalchemy.orm import Session
 
 from app.core import clock
 from app.core.ids import Prefix, read
-from app.core.language import Language
 from app.extensions import runtime, transaction
 from app.identity import accounts, clocks
 from app.mail import rendering, sending
@@ -16,27 +15,26 @@ from app.mail.rendering import WebhookDisabled, WebhookFailing
 from app.webhooks import queries
 from app.webhooks.models import DisabledReason, WebhookEndpoint
 
-LANGUAGE = Language.ZH_HANS_CN
-"""What owners are written in: they have told us no language of theirs."""
-
 
 def tell_owners(*, merchant_id: int, endpoint: str) -> None:
-    """Queue a mail to each owner: that the endpoint fails, or was disabled. Once for each time."""
+    """Queue a mail to each owner, in his language: the endpoint fails, or was disabled.
+
+    Once for each time that it begins to.
+    """
     with transaction(None) as session:
-        owners = accounts.owner_addresses(session, merchant_id)
+        owners = accounts.owners_of(session, merchant_id)
     with transaction(merchant_id) as session:
         row = queries.get_endpoint(session, read(Prefix.WEBHOOK_ENDPOINT, endpoint))
         if row.failing_since is None:
             return  # it answers again, or was enabled meanwhile
         words = _words(session, row, public_id=endpoint)
-        content = rendering.render(words, LANGUAGE)
-        for address in owners:
+        for owner in owners:
             sending.queue_mail(
                 session,
-                content,
+                rendering.render(words, owner.language),
                 kind=words.kind,
-                reference=f"{endpoint} {row.failing_since:%Y%m%dT%H%M%SZ} {address}",
-                recipient=Party(address, shown_name(words.merchant_name)),
+                reference=f"{endpoint} {row.failing_since:%Y%m%dT%H%M%SZ} {owner.email}",
+                recipient=Party(owner.email, shown_name(words.merchant_name)),
                 now=clock.now(),
             )
 

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.core.crypto import digest
 from app.core.db import Work, run_sql
 from app.core.errors import Conflict, Invalid, Refusal
+from app.core.language import Language
 from app.core.money import Currency
 from app.identity import passwords
 from app.identity.models import (
@@ -77,6 +78,13 @@ class Workplace(NamedTuple):
     @property
     def is_sandbox(self) -> bool:
         return self.mode is Mode.SANDBOX
+
+
+class Owner(NamedTuple):
+    """Who owns a merchant: where he is written to, and in which language."""
+
+    email: str
+    language: Language
 
 
 @dataclass(frozen=True)
@@ -161,14 +169,22 @@ def merchants_of(session: Session, user_id: int) -> Sequence[int]:
     ).all()
 
 
-def owner_addresses(session: Session, merchant_id: int) -> Sequence[str]:
-    """Return the e-mail addresses of the merchant's owners."""
-    return session.scalars(
-        select(User.email)
+def owners_of(session: Session, merchant_id: int) -> Sequence[Owner]:
+    """Return where the merchant's owners are written to, and in which language."""
+    found = session.execute(
+        select(User.email, User.language)
         .join(UserMerchant, UserMerchant.user_id == User.id)
         .where(UserMerchant.merchant_id == merchant_id, UserMerchant.role == Role.OWNER)
         .order_by(User.id)
-    ).all()
+    )
+    return [Owner(email, language) for email, language in found]
+
+
+def note_language(session: Session, user_id: int, language: Language) -> None:
+    """Remember which language somebody reads: mails to him are in it."""
+    session.execute(
+        update(User).where(User.id == user_id, User.language != language).values(language=language)
+    )
 
 
 def begin_session(

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Tenant, one_of
 from app.core.ids import new_id
+from app.core.language import Language
 from app.core.money import Currency
 
 GLOBAL: Any = {"info": {"scale": "global"}}
@@ -60,7 +61,10 @@ class Company(Base):
 
 
 class User(Base):
-    """A person who signs in. E-mail addresses are unique through the directory."""
+    """A person who signs in. E-mail addresses are unique through the directory.
+
+    `language` is that of the pages as they were last signed in on, or as was chosen since.
+    """
 
     __tablename__ = "users"
     __table_args__ = (GLOBAL,)
@@ -69,6 +73,9 @@ class User(Base):
     email: Mapped[str]
     password_hash: Mapped[str]
     is_operator: Mapped[bool] = mapped_column(default=False)
+    language: Mapped[Language] = mapped_column(
+        default=Language.ZH_HANS_CN, server_default=text("'zh_Hans_CN'")
+    )
     created_at: Mapped[datetime]
 
 

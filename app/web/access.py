@@ -10,12 +10,14 @@ from enum import StrEnum
 from typing import cast
 
 from flask import Flask, abort, g, redirect, request, session, url_for
+from flask_babel import get_locale
 from flask_login import UserMixin, current_user, login_user, logout_user
 from werkzeug.wrappers import Response
 
 from app.audit.models import ActorKind
 from app.audit.recording import Actor
 from app.core import clock
+from app.core.language import Language
 from app.extensions import csrf, login, plain_transaction, runtime, transaction
 from app.identity import accounts
 from app.identity.accounts import SignedIn, Workplace
@@ -105,6 +107,7 @@ def sign_in(user: User, merchant_id: int | None) -> None:
             pepper=runtime().pepper,
             now=clock.now(),
         )
+        accounts.note_language(database, user.id, Language(str(get_locale())))
     language = session.get("language")
     session.clear()  # what was there before signing in belongs to nobody
     if language:

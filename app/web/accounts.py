@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 from app.core import clock
 from app.core.errors import Refusal
 from app.core.ids import new_merchant_id
+from app.core.language import Language
 from app.extensions import limiter, transaction
 from app.identity import accounts
 from app.pricing import metrics
@@ -76,11 +77,14 @@ def signout() -> Response:
 
 
 def set_language() -> Response:
-    """Keep the language this browser chose and go back to where it was."""
+    """Keep the language this browser chose, for mails too, and go back to where it was."""
     chosen = LANGUAGES.get(request.form.get("language", ""))
     if chosen is None:
         abort(422)
     session["language"] = chosen
+    if current_user.is_authenticated:
+        with transaction(None) as database:
+            accounts.note_language(database, current_user.who.user_id, Language(chosen))
     back = request.form.get("back", "/")
     is_own = back.startswith("/") and not back.startswith(("//", "/\\")) and back.isprintable()
     return redirect(back if is_own else "/")

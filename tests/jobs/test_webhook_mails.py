@@ -70,6 +70,24 @@ def test_the_owner_is_warned_once(of_merchant: Transaction, merchant_id: int) ->
     assert f"/merchant/webhooks/{endpoint}" in mail.text_body
 
 
+def test_each_owner_is_written_to_in_his_language(
+    engine: Engine, of_merchant: Transaction, merchant_id: int
+) -> None:
+    with begin(engine, merchant_id) as session:
+        email = f"jones{merchant_id}@example.com"
+        jones = User(email=email, password_hash="", language=Language.EN, created_at=NOON)
+        session.add(jones)
+        session.flush()  # the link refers to it
+        session.add(UserMerchant(user_id=jones.id, merchant_id=merchant_id, role=Role.OWNER))
+    endpoint = failing(of_merchant)
+
+    webhook_mails.tell_owners(merchant_id=merchant_id, endpoint=endpoint)
+
+    texts = {mail.recipient.partition("@")[0]: mail.text_body for mail in mails(of_merchant)}
+    assert "待发送消息" in texts[f"wang{merchant_id}"]
+    assert "Messages waiting" in texts[f"jones{merchant_id}"]
+
+
 def test_the_end_is_another_mail(of_merchant: Transaction, merchant_id: int) -> None:
     endpoint = failing(of_merchant)
     webhook_mails.tell_owners(merchant_id=merchant_id, endpoint=endpoint)

@@ -5,9 +5,11 @@ from itertools import count
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from app.core.db import begin
+from app.core.language import Language
+from app.identity.models import User
 from tests.web.conftest import PASSWORD, Browser, add_user
 
 _SERIAL = count(1)
@@ -43,6 +45,23 @@ def test_who_signed_up_comes_back_with_his_password(
 
     assert (answer.status_code, answer.location) == (302, "/merchant")
     assert "Lumen AI" in later.text("/merchant")
+
+
+def test_the_language_of_the_pages_is_that_of_his_mails(
+    visitor: Browser, engine: Engine, email: str
+) -> None:
+    def languages() -> list[Language]:
+        with begin(engine, None) as session:
+            return list(session.scalars(select(User.language).where(User.email == email)))
+
+    visitor.read_token()
+    visitor.post("/signup", form_of(email), headers={"Accept-Language": "en"})
+    assert languages() == [Language.EN]
+
+    visitor.read_token()
+    visitor.post("/language", {"language": "zh", "back": "/"})
+
+    assert languages() == [Language.ZH_HANS_CN]
 
 
 def test_a_wrong_password_opens_nothing(visitor: Browser, engine: Engine, email: str) -> None:

@@ -16,7 +16,7 @@ from app.extensions import bound, reading, runtime, transaction
 from app.identity import clocks
 from app.mail import rendering, sending
 from app.mail.messages import Party, shown_name
-from app.payments import refund_queries, refunding
+from app.payments import addresses, refund_queries, refunding
 from jobs import sweep
 from jobs.branding import mail_brand
 from jobs.documents import CHANNELS
@@ -92,4 +92,4 @@ def _channel(merchant_id: int, name: ChannelName) -> Channel:
 
 
 def _notify_url(channel: ChannelName) -> str:
-    return f"{runtime().settings.base_url}/api/webhooks/{channel}"
+    return addresses.notify_url(runtime().settings.base_url, channel)

@@ -12,6 +12,7 @@ from app.callbacks import receiving
 from app.callbacks.receiving import UnknownOrder
 from app.channels.base import BadNotice, ChannelName
 from app.core import clock
+from app.payments.addresses import CALLBACKS
 
 MAX_BODY = 1024 * 1024
 
@@ -19,7 +20,7 @@ log = structlog.get_logger()
 
 
 def blueprint() -> Blueprint:
-    door = Blueprint("callbacks", __name__, url_prefix="/api/webhooks")
+    door = Blueprint("callbacks", __name__, url_prefix=CALLBACKS)
     door.before_request(_guard)
     door.add_url_rule("/wechat", "wechat", wechat, methods=["POST"])
     door.add_url_rule("/alipay", "alipay", alipay, methods=["POST"])

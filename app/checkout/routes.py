@@ -9,7 +9,6 @@ from jinja2_fragments.flask import render_block
 from werkzeug.wrappers import Response as Redirect
 
 from app.channels.base import (
-    RETURNING,
     Channel,
     ChannelName,
     ChannelRefused,
@@ -170,25 +169,17 @@ def take_openid(token: str) -> Redirect:
 
 def _open(visit: Visit, *, openid: str = "") -> None:
     """Open a payment; why one was not opened is what the page shows next."""
-    way, token = visit.way, visit.link.token
+    way = visit.way
     if way is None:
         raise ValueError("a payment is opened in a way that was chosen")
-    base_url = runtime().settings.base_url
-    page = base_url + url_for("checkout.show", token=token, way=way)
-    choice = Choice(
-        way.channel,
-        way.method,
-        payer_ip=request.remote_addr or "",
-        openid=openid,
-        return_url=page if way.method in RETURNING else "",
-    )
+    choice = Choice(way.channel, way.method, payer_ip=request.remote_addr or "", openid=openid)
     try:
         open_payment(
             bound(visit.link.merchant_id),
             partial(_gateway, visit),
             visit.link.invoice_id,
             choice=choice,
-            notify_url=base_url + url_for(f"callbacks.{way.channel}"),
+            base_url=runtime().settings.base_url,
             now=clock.now(),
         )
     except (Conflict, ChannelUnavailable) as refusal:

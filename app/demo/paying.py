@@ -66,13 +66,12 @@ def _pay(merchant_id: int, invoice_id: int, name: ChannelName, *, short: bool) -
     """Scan and pay at the channel, then ask it, as healing does, without waiting for its call."""
     channel_of = partial(runtime().channel, mode=Mode.SANDBOX)
     open_for = bound(merchant_id)
-    url = runtime().settings.base_url
     opening = open_payment(
         open_for,
         channel_of,
         invoice_id,
         choice=Choice(name, METHODS[name][0]),
-        notify_url=f"{url}/api/webhooks/{name}",
+        base_url=runtime().settings.base_url,
         now=clock.now(),
     )
     with transaction(merchant_id) as session:

@@ -20,7 +20,7 @@ from app.core import ids
 from app.core.db import Transaction, merchant_of
 from app.core.errors import Conflict, Invalid
 from app.identity import clocks
-from app.payments import closing, healing, queries, telling
+from app.payments import addresses, closing, healing, queries, telling
 from app.payments.closing import ChannelOf, PaymentUnderWay
 from app.payments.models import PAYMENT, PaymentEvent, PaymentOrder, PaymentStatus
 from app.payments.trade_numbers import new_trade_no
@@ -63,8 +63,9 @@ class MethodNotOffered(Invalid):
 class Choice:
     """How somebody wants to pay, and what the channel has to know of him for that.
 
-    His address counts against the limits with any method. H5 needs it, JSAPI needs his openid;
-    H5, PAGE and WAP need to know where he comes back.
+    His address counts against the limits with any method. H5 needs it, JSAPI needs his openid.
+    `return_url` is the merchant's page that he goes back to in the end: H5, PAGE and WAP bring him
+    there, and without one to the hosted page, which otherwise has a link there.
     Raises MethodNotOffered.
     """
 
@@ -81,16 +82,14 @@ class Choice:
             raise MethodNotOffered("jsapi needs the payer's openid", path="openid")
         if self.method is Method.H5 and not _is_address(self.payer_ip):
             raise MethodNotOffered("h5 needs the payer's IP address", path="payerIp")
-        if self.method in RETURNING and not self.return_url:
-            raise MethodNotOffered(f"{self.method} needs a return URL", path="returnUrl")
 
     def is_of(self, order: PaymentOrder) -> bool:
         """Tell whether what was handed out for the order serves this payer, too."""
-        return (self.channel, self.method, self.openid, self.return_url) == (
+        comes_back_there = self.method not in RETURNING or self.return_url == order.return_url
+        return comes_back_there and (self.channel, self.method, self.openid) == (
             order.channel,
             order.method,
             order.openid,
-            order.return_url,
         )
 
 
@@ -110,17 +109,18 @@ def open_payment(
     invoice_id: int,
     *,
     choice: Choice,
-    notify_url: str,
+    base_url: str,
     now: datetime,
 ) -> Opening:
     """Open a payment order for the invoice as chosen, or return the one that is open like that.
 
-    `now` is real. Channels are asked between transactions: no row is locked while we wait for
-    them. Without an answer the order stays `created`: whoever comes next, the payer or
-    `jobs.payments`, asks about it before anything else is tried, so there is never a second one.
+    `base_url` is ours, without a slash at its end; `now` is real. Channels are asked between
+    transactions: no row is locked while we wait for them. Without an answer the order stays
+    `created`: whoever comes next, the payer or `jobs.payments`, asks about it before anything else
+    is tried, so there is never a second one.
 
-    Raises NotFound, InvoiceNotPayable, InvoiceOutdated, NothingToPay, PaymentUnderWay,
-    RiskRefused, ChannelUnavailable and ChannelRefused.
+    Raises NotFound, InvoiceNotPayable, InvoiceOutdated, NothingToPay, BadReturnUrl,
+    PaymentUnderWay, RiskRefused, ChannelUnavailable and ChannelRefused.
     """
     channel = channel_of(choice.channel)
     with hits.kept(transaction), transaction() as session:
@@ -139,7 +139,7 @@ def open_payment(
         order = _find_or_write(session, invoice_id, choice, now=now)
         if order.payload is not None and not _is_stale(order, now=now):
             return _opening(order, order.payload)
-        ask = _ask(session, order, notify_url)
+        ask = _ask(session, order, base_url)
     opened = channel.open(ask, now=now)
 
     with transaction() as session:
@@ -173,6 +173,8 @@ def why_not(
 def _check(session: Session, invoice: Invoice, choice: Choice, *, now: datetime) -> None:
     """Refuse before anything is closed for it what would be refused in the end."""
     check_payable(session, invoice, now=now)
+    if choice.return_url:
+        addresses.check_return_url(choice.return_url, clocks.get_merchant(session).mode)
     others = queries.list_open(session, invoice.id)
     if any(choice.is_of(order) for order in others):
         return  # it has its place in the limits already
@@ -209,6 +211,7 @@ def _find_or_write(
     ]
     for order in here:
         if choice.is_of(order) and now < order.expires_at:
+            order.return_url = choice.return_url or order.return_url
             return order
     if here:
         raise PaymentUnderWay("somebody is opening a payment of it; try again in a moment")
@@ -250,21 +253,23 @@ def _is_stale(order: PaymentOrder, *, now: datetime) -> bool:
     return now >= order.payload_at + H5_URL_LIVES
 
 
-def _ask(session: Session, order: PaymentOrder, notify_url: str) -> Ask:
+def _ask(session: Session, order: PaymentOrder, base_url: str) -> Ask:
     """Return what the channel is asked for: the same every time this order is asked for."""
     merchant = clocks.get_merchant(session)
     invoice = invoices.get_invoice(session, order.invoice_id)
+    page = collection.hosted_url(invoice, base_url)
+    hosted = addresses.return_url(page, order.channel, order.method)
     return Ask(
         out_trade_no=order.out_trade_no,
         amount=order.amount,
         description=f"{merchant.name} {invoice.number}",
         expires_at=order.expires_at,
-        notify_url=notify_url,
+        notify_url=addresses.notify_url(base_url, order.channel),
         attach=ids.show_merchant(order.merchant_id),
         method=order.method,
         payer_ip=order.payer_ip,
         openid=order.openid,
-        return_url=order.return_url,
+        return_url=order.return_url or hosted,
     )
 
 

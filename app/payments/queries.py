@@ -58,6 +58,14 @@ def find_newest(
     return session.scalars(statement.order_by(PaymentOrder.id.desc()).limit(1)).one_or_none()
 
 
+def find_return_url(session: Session, invoice_id: int) -> str:
+    """Return the page the merchant last wanted a payer of the invoice to go back to, or ""."""
+    said = select(PaymentOrder.return_url).where(
+        PaymentOrder.invoice_id == invoice_id, PaymentOrder.return_url != ""
+    )
+    return session.scalar(said.order_by(PaymentOrder.id.desc()).limit(1)) or ""
+
+
 def find_paying(session: Session, invoice_id: int) -> PaymentOrder | None:
     """Return the order whose money paid the invoice: captured, and not put aside."""
     was_put_aside = exists().where(

@@ -66,11 +66,13 @@ def test_a_browser_leaves_pays_and_is_shown_what_the_channel_says(
     payer = Payer(app, due.path, user_agent=MOBILE)
     payer.look()
     assert payer.choose_way(way) == "open"
-    visit(leave_url(payer))
+    left = leave_url(payer)
+    visit(left)
 
     order = newest(transaction, due)
     simulator.control("pay", outTradeNo=order.out_trade_no, notify="drop")
-    back = urlsplit(order.return_url)
+    told = parse_qs(urlsplit(left).query)
+    back = urlsplit(told["redirect_url" if way == "wechat.h5" else "return_url"][0])
 
     assert (back.path, back.query) == (due.path, f"way={way}")
     payer.look(f"?{back.query}")

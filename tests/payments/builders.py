@@ -36,7 +36,7 @@ from app.payments.models import PaymentOrder, PaymentStatus
 from app.payments.trade_numbers import new_trade_no
 from tests.make import NOON, Make, cny
 
-NOTIFY_URL = "http://127.0.0.1:8000/api/webhooks/wechat"
+BASE_URL = "https://pay.example.com"
 COLLECTED = cny(90_533)
 LATER = NOON + timedelta(minutes=3)
 
@@ -150,7 +150,7 @@ def opened_at(
         there.__getitem__,
         invoice_id,
         choice=opening.Choice(channel.name, method or opening.METHODS[channel.name][0], **payer),
-        notify_url=NOTIFY_URL,
+        base_url=BASE_URL,
         now=now,
     )
 

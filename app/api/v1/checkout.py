@@ -14,7 +14,7 @@ from app.core.ids import Prefix, read, show
 from app.core.money import Currency, Money
 from app.extensions import runtime
 from app.identity.models import Scope
-from app.payments import healing, opening, queries
+from app.payments import addresses, healing, opening, queries
 from app.payments.models import PaymentOrder, PaymentStatus
 
 TAG = "Payments"
@@ -23,18 +23,19 @@ TAG = "Payments"
 class CheckoutIn(In):
     """Where and how the payer pays; without `method`, by a QR code that your page draws.
 
-    `h5` needs the payer's own `payerIp`, `jsapi` his `openid` under our WeChat application. `h5`,
-    `page` and `wap` bring him back to `returnUrl`, the hosted page unless you say another one:
-    that he came back proves nothing.
+    `h5` needs the payer's own `payerIp`, `jsapi` his `openid` under our WeChat application.
+    `returnUrl` is a page of yours to go back to, `https://` at a domain name: `h5`, `page` and
+    `wap` bring the payer there, and the hosted page of the invoice has a link there. Without one
+    they bring him to the hosted page. That he came back proves nothing.
     """
 
     channel: ChannelName
     method: Method | None = None
     payer_ip: Annotated[str, msgspec.Meta(max_length=45)] = ""
     openid: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]{0,128}$")] = ""
-    return_url: Annotated[str, msgspec.Meta(pattern=r"^(https?://\S+)?$", max_length=255)] = ""
+    return_url: Annotated[str, msgspec.Meta(max_length=addresses.MAX_LENGTH)] = ""
 
-    def choice(self, hosted_page: str) -> opening.Choice:
+    def choice(self) -> opening.Choice:
         """Return the choice; what a method has no use for is left out. Raises MethodNotOffered."""
         method = self.method or opening.METHODS[self.channel][0]
         return opening.Choice(
@@ -42,7 +43,7 @@ class CheckoutIn(In):
             method,
             payer_ip=self.payer_ip if method is Method.H5 else "",
             openid=self.openid if method is Method.JSAPI else "",
-            return_url=(self.return_url or hosted_page) if method in RETURNING else "",
+            return_url=self.return_url,
         )
 
 
@@ -146,8 +147,8 @@ def create_checkout(call: Call, invoice_id: int, body: CheckoutIn) -> CheckoutOu
         call.transaction,
         partial(runtime().channel, mode=call.merchant.mode),
         invoice_id,
-        choice=body.choice(page),
-        notify_url=f"{base_url}/api/webhooks/{body.channel}",
+        choice=body.choice(),
+        base_url=base_url,
         now=call.real_now,
     )
     with call.transaction() as session:

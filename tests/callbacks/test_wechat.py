@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
@@ -123,23 +121,6 @@ def test_the_books_take_the_merchants_time(
     assert paid_at > clock.now() + timedelta(days=39)
 
 
-def test_fifty_copies_at_once_are_booked_once_and_all_answered(
-    door: Flask, transaction: Transaction, due: Due
-) -> None:
-    body = signers.wechat_notice(trade(due))
-    headers = signers.wechat_headers(body, at=clock.now())
-
-    def one(_: int) -> int:
-        return send(door.test_client(), body, headers).status_code
-
-    with ThreadPoolExecutor(5) as pool:
-        answers = set(pool.map(one, range(50)))
-
-    assert answers == {204}
-    with transaction() as session:
-        assert books(session)["channel_clearing/wechat CNY"] == 90_533
-
-
 def test_twenty_notices_of_one_payment_are_booked_once(
     client: FlaskClient, transaction: Transaction, due: Due
 ) -> None:
@@ -222,21 +203,6 @@ def test_an_unknown_order_is_asked_to_call_again(
 
     assert answer.status_code == 404
     assert json.loads(answer.data)["code"] == "FAIL"
-
-
-def test_an_order_of_the_other_channel_is_unknown(client: FlaskClient, due: Due) -> None:
-    fields = trade(due, out_trade_no=due.alipay.out_trade_no)
-
-    assert send(client, signers.wechat_notice(fields)).status_code == 404
-
-
-def test_another_merchants_echo_is_refused(
-    client: FlaskClient, transaction: Transaction, due: Due
-) -> None:
-    answer = send(client, signers.wechat_notice(trade(due, attach="00000000001")))
-
-    assert answer.status_code == 404
-    assert status(transaction, due) is InvoiceStatus.OPEN
 
 
 def asked_back(transaction: Transaction, due: Due) -> Refund:

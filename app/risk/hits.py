@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from app.core.db import Transaction, merchant_of
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.risk.models import RiskHit
 from app.risk.refusals import Hit, RiskRefused
-from app.risk.rules import Rule
+from app.risk.rules import OF_PAYERS, Rule
+
+ADDRESSES_KEPT = timedelta(days=90)
+"""How long a hit names the address of a payer: long enough to look into what he did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,14 @@ def record(session: Session, hit: Hit) -> None:
             maximum=hit.maximum,
             at=hit.at,
         )
+    )
+
+
+def forget_payers(session: Session, *, now: datetime) -> None:
+    """Take the addresses of payers out of old hits, which stay; `now` is real."""
+    named = RiskHit.rule.in_(OF_PAYERS), RiskHit.subject != ""
+    session.execute(
+        update(RiskHit).where(*named, RiskHit.at < now - ADDRESSES_KEPT).values(subject="")
     )
 
 

@@ -11,7 +11,7 @@ from app.core.ids import new_id
 from app.core.money import Currency, Money
 from app.core.states import Machine
 from app.identity.models import REFERENCE
-from app.risk.rules import Rule
+from app.risk.rules import OF_PAYERS, Rule
 
 
 class RiskLimit(Base):
@@ -116,7 +116,8 @@ class RiskHit(Tenant, Base):
     """Something a rule did not let through: what, how much, and when by the real clock.
 
     `subject` is whom the rule counts: a customer's public id, a payer's address, a channel, or
-    what of the merchant is frozen. `maximum` is the limit as it was, nothing for a freeze.
+    what of the merchant is frozen. `maximum` is the limit as it was, nothing for a freeze. Only a
+    payer's address changes: it is emptied once it is no longer kept.
     """
 
     __tablename__ = "risk_hits"
@@ -136,3 +137,8 @@ class RiskHit(Tenant, Base):
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, Currency.CNY)
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether it counted a payer whose address is no longer kept."""
+        return self.rule in OF_PAYERS and not self.subject

@@ -121,6 +121,7 @@ LIMITS: Mapping[Rule, Limit] = {
 """Every rule that is a number. Those of channels are the platform's, the others each merchant's."""
 
 PLATFORM_WIDE = frozenset(rule for rule, limit in LIMITS.items() if limit.scope is Scope.CHANNEL)
+OF_PAYERS = frozenset(rule for rule, limit in LIMITS.items() if limit.scope is Scope.PAYER)
 
 
 def window_at(window: Window, at: datetime) -> datetime:

@@ -1,5 +1,7 @@
 """Admins set limits and switches with a reason; every deed is written down."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -16,6 +18,8 @@ from app.risk.models import RiskHit, Switch
 from app.risk.refusals import Hit
 from app.risk.rules import LIMITS, PLATFORM_WIDE, Rule
 from tests.make import ADA, BY_ADA, NOON, cny, deeds
+
+A_DAY = timedelta(days=1)
 
 
 def me(session: Session) -> str:
@@ -147,6 +151,28 @@ def test_hits_are_paged_and_filtered(session: Session) -> None:
     assert hits.list_all(session, later).rows == []
     with pytest.raises(Invalid):
         hits.list_all(session, mine, cursor="nonsense")
+
+
+def test_the_address_of_a_payer_is_forgotten_after_90_days_and_nothing_else(
+    session: Session,
+) -> None:
+    def subjects() -> list[tuple[str, bool]]:
+        found = session.scalars(
+            select(RiskHit).order_by(RiskHit.id).execution_options(populate_existing=True)
+        )
+        return [(hit.subject, hit.is_forgotten) for hit in found]
+
+    hits.record(session, Hit(Rule.PAYER_PER_HOUR, "203.0.113.7", 100, 20, NOON))
+    hits.record(session, Hit(Rule.PAYER_PER_MINUTE, "2001:db8::7", 100, 20, NOON + A_DAY))
+    hits.record(session, Hit(Rule.CUSTOMER_PER_HOUR, "cus_0123456789abc", 100, 60, NOON))
+    session.flush()
+
+    hits.forget_payers(session, now=NOON + 90 * A_DAY)
+    before = subjects()
+    hits.forget_payers(session, now=NOON + 91 * A_DAY)
+
+    assert before[0] == ("203.0.113.7", False)
+    assert subjects() == [("", True), ("2001:db8::7", False), ("cus_0123456789abc", False)]
 
 
 def test_uses_name_every_limit_that_counts_the_whole_merchant(session: Session) -> None:

@@ -18,7 +18,7 @@ from app.payments import cases, refund_moves
 from app.payments.capture import record_capture
 from app.payments.cases import CaseUnderWay
 from app.payments.models import CaseStatus, UnallocatedPayment
-from app.payments.refund_models import Refund
+from app.payments.refund_models import Refund, RefundStatus
 from app.payments.refunds import NotRefundable
 from tests.make import NOON, Make, cny
 from tests.payments.backing import WEI, answer
@@ -77,6 +77,21 @@ def test_what_is_kept_stays_aside_with_a_note_and_a_name(session: Session) -> No
         cases.keep(session, case.id, note="Again", actor=WEI, now=LATER)
     with pytest.raises(NotRefundable):
         cases.send_back_again(session, case.id, actor=WEI, now=LATER)
+
+
+def test_what_was_kept_and_came_back_to_its_payer_after_all_is_returned(session: Session) -> None:
+    case = put_aside(session)
+    refund = cases.send_back_again(session, case.id, actor=WEI, now=LATER)
+    refund_moves.record(session, refund.id, answer(refund, RefundState.FAILED), now=LATER)
+    cases.keep(session, case.id, note="按约定抵扣", actor=WEI, now=LATER)
+
+    for _ in range(2):  # channels say things twice
+        refund_moves.record(session, refund.id, answer(refund), now=LATER)
+
+    assert (case.status, case.note) == (CaseStatus.RETURNED, "按约定抵扣")
+    assert refund.status is RefundStatus.SUCCEEDED
+    assert books(session) == OWED
+    assert unbalanced(session) == []
 
 
 def test_nothing_is_kept_without_a_reason(session: Session) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api.caller import Caller
+from tests.webhooks.test_guard import INTERNAL_HOSTS, PORTS, TRICKS
 
 ENDPOINT = {"url": "https://example.com/hooks", "eventTypes": ["invoice.paid"]}
 
@@ -59,6 +60,20 @@ def test_a_wrong_endpoint_is_refused(caller: Caller, change: dict[str, Any], pat
     answer = caller.post("/webhook-endpoints", ENDPOINT | change)
 
     assert (answer.status_code, answer.get_json()["path"]) == (422, path)
+
+
+def test_x056_to_x059_no_url_that_may_lead_inside_is_saved(caller: Caller) -> None:
+    ports = [f"https://shop.com:{port}" for port in PORTS]
+    urls = [*INTERNAL_HOSTS, *TRICKS, *ports, "http://shop.com", "http://127.0.0.1:9000/hook"]
+
+    saved = [
+        url
+        for url in urls
+        if caller.post("/webhook-endpoints", ENDPOINT | {"url": url}).status_code != 422
+    ]
+
+    assert saved == []
+    assert caller.get("/webhook-endpoints").get_json()["data"] == []
 
 
 def test_a_delivery_is_listed_and_sent_again(caller: Caller, rows: dict[str, str]) -> None:

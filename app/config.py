@@ -293,6 +293,17 @@ def sandbox_channels(settings: Settings) -> dict[str, Any]:
     return found | own
 
 
+def simulated_channels(settings: Settings) -> set[str]:
+    """Name the channels whose sandbox payers the simulator plays: where no other account is set.
+
+    None is named before it has started. Raises BadSetting.
+    """
+    if not (settings.instance_dir / SIMULATOR_KEYS).exists():
+        return set()
+    own = settings.sandbox_wechatpay.read() | settings.sandbox_alipay.read()
+    return {"wechat", "alipay"} - own.keys()
+
+
 def simulator_set(settings: Settings) -> dict[str, Any]:
     """Read the sandbox channels' addresses and keys, written by the simulator at its start."""
     path = settings.instance_dir / SIMULATOR_KEYS

@@ -37,6 +37,7 @@ from app.config import (
     Settings,
     live_channels,
     sandbox_channels,
+    simulated_channels,
     simulator_set,
 )
 from app.core import clock, outbox
@@ -254,6 +255,10 @@ class Runtime:
     @cached_property
     def certificates(self) -> CertificateCache:
         return CertificateCache(self.redis)
+
+    def is_simulated(self, name: ChannelName, mode: Mode) -> bool:
+        """Tell whether the simulator plays this channel's payers: then there is a `payer_url`."""
+        return mode is Mode.SANDBOX and name in simulated_channels(self.settings)
 
     @cached_property
     def payer_url(self) -> str:

@@ -22,7 +22,6 @@ from app.documents.formats import decimal
 from app.documents.invoice_print import PrintTax
 from app.documents.models import DocumentKind
 from app.extensions import runtime
-from app.identity.models import Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,8 @@ def page_context(
         "is_fresh": is_fresh,
         **_invocation(view, token, way),
         "expires_in": _seconds_left(order.expires_at) if order and payload else None,
-        "payer_url": _payer_url(view.code) if view.code and _is_sandbox(view) else None,
+        "payer_url": _payer_url(view),
+        "desk_url": _desk_url(view),
         "can_rotate": view.can_rotate,
         "paid_with": order,
         "refunds": view.refunds,
@@ -77,6 +77,7 @@ def page_context(
         "invoice_url": _document_url(view, token, DocumentKind.INVOICE_PDF),
         "said": _words(said) if said and said.answer is not Answer.PAID else None,
         "fapiao": view.fapiao,
+        "back_url": view.return_url,
     }
 
 
@@ -145,6 +146,7 @@ def _words(said: Said) -> str:
             at=at,
         ),
         Answer.JUST_ASKED: _("We asked a moment ago. Please wait a few seconds."),
+        Answer.TOO_OFTEN: _("That was often. We keep asking by ourselves; this page updates."),
         Answer.NOTHING: _("No payment of this invoice was begun within the last day."),
     }
     return str(words[said.answer])
@@ -157,7 +159,7 @@ def _invocation(view: View, token: str, way: Way | None) -> dict[str, Any]:
     gateway = runtime().wechat(view.merchant.mode)
     found = gateway.invocation(view.payload, now=clock.now())
     url = None
-    if _is_sandbox(view):  # no app is there that could be invoked
+    if runtime().is_simulated(way.channel, view.merchant.mode):  # where no app can be invoked
         back = runtime().settings.base_url + url_for("checkout.show", token=token, way=way)
         url = urljoin(runtime().payer_url, "/wechat/jsapi")
         url += "?" + urlencode(found | {"redirect_url": back})
@@ -168,10 +170,6 @@ def _document_url(view: View, token: str, kind: DocumentKind) -> str | None:
     if kind not in view.documents:
         return None
     return url_for("checkout.document", token=token, name=kind.removesuffix("_pdf"))
-
-
-def _is_sandbox(view: View) -> bool:
-    return view.merchant.mode is Mode.SANDBOX
 
 
 def draw_code(text: str) -> Markup:
@@ -221,6 +219,18 @@ def _seconds_left(expires_at: datetime) -> int:
     return max(0, int((expires_at - clock.now()).total_seconds()))
 
 
-def _payer_url(code: str) -> str:
-    """Return where the sandbox's payer scans this code without a phone."""
-    return f"{runtime().payer_url}?qr={quote(code, safe='')}"
+def _payer_url(view: View) -> str | None:
+    """Return where the sandbox's payer scans the code without a phone."""
+    order = view.order
+    if view.code is None or order is None:
+        return None
+    if not runtime().is_simulated(order.channel, view.merchant.mode):
+        return None
+    return f"{runtime().payer_url}?qr={quote(view.code, safe='')}"
+
+
+def _desk_url(view: View) -> str | None:
+    """Return where it is decided what goes wrong at the sandbox's channels."""
+    if not any(runtime().is_simulated(name, view.merchant.mode) for name in ChannelName):
+        return None
+    return urljoin(runtime().payer_url, "/sim/")

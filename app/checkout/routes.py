@@ -16,7 +16,7 @@ from app.channels.base import (
     Method,
 )
 from app.checkout import asking, fapiao, payer, visits
-from app.checkout.asking import Said
+from app.checkout.asking import Answer, Said
 from app.checkout.drawing import page_context
 from app.checkout.state import View, Way, look
 from app.checkout.visits import Link
@@ -94,12 +94,11 @@ def choose(token: str) -> Response | Redirect:
 def say_paid(token: str) -> Response:
     """Ask the channels at once, for somebody says that he has paid; say what they answer."""
     visit = _visit(token, request.form.get("way", ""))
-    said = asking.ask(
-        bound(visit.link.merchant_id),
-        partial(_gateway, visit),
-        visit.link.invoice_id,
-        now=clock.now(),
-    )
+    said = Said(Answer.TOO_OFTEN, clock.now())
+    if asking.may_ask(visit.link):
+        channel_of = partial(_gateway, visit)
+        transactions = bound(visit.link.merchant_id)
+        said = asking.ask(transactions, channel_of, visit.link.invoice_id, now=said.at)
     return _page(visit, _look(visit), said=said)
 
 

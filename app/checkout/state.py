@@ -167,6 +167,7 @@ class View:
 
     `limits` are the channels that do not take it, each with the code of why; `can_rotate` says
     that a code has run out and nobody is paying in another way. `documents` can be downloaded.
+    `return_url` is the merchant's page that the payer goes back to, or empty.
     """
 
     state: State
@@ -179,6 +180,7 @@ class View:
     refunds: tuple[MoneyBack, ...]
     aside: tuple[Aside, ...]
     documents: tuple[DocumentKind, ...]
+    return_url: str
 
     @property
     def payload(self) -> str | None:
@@ -240,6 +242,7 @@ def look(session: Session, invoice_id: int, way: Way | None, *, now: datetime) -
         refunds=tuple(_refunds(session, invoice.id)),
         aside=aside,
         documents=_documents(session, invoice),
+        return_url=queries.find_return_url(session, invoice.id),
     )
 
 

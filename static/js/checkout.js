@@ -24,7 +24,10 @@ function countDown(timer) {
 }
 
 // Opens WeChat's payment over the page. What it says is no proof: the page asks us all the while.
+// The sandbox's button is a link: outside WeChat, where nothing can be opened, it leads to a page
+// that stands for WeChat's own.
 function invoke(button) {
+  if (button.href && !window.WeixinJSBridge) return location.assign(button.href);
   const pay = () =>
     window.WeixinJSBridge.invoke(
       "getBrandWCPayRequest",
@@ -42,7 +45,10 @@ function start() {
   if (lines && wide) lines.open = true;
 
   const button = document.querySelector("[data-invocation]");
-  button?.addEventListener("click", () => invoke(button));
+  button?.addEventListener("click", (event) => {
+    event.preventDefault();
+    invoke(button);
+  });
   if (button && location.hash === "#pay") {
     history.replaceState(null, "", location.pathname + location.search);
     invoke(button);

@@ -188,6 +188,9 @@ def test_the_sandbox_may_have_accounts_of_its_own(simulator: Operator) -> None:
     assert runtime.channel(ChannelName.ALIPAY, Mode.SANDBOX)
     with pytest.raises(ChannelNotConfigured):  # the simulator's belongs to the simulator's account
         runtime.wechat_login(Mode.SANDBOX)
+    assert not runtime.is_simulated(ChannelName.WECHAT, Mode.SANDBOX)
+    assert runtime.is_simulated(ChannelName.ALIPAY, Mode.SANDBOX)
+    assert not runtime.is_simulated(ChannelName.ALIPAY, Mode.LIVE)
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,15 @@ from flask import Flask
 from app.audit.recording import SYSTEM
 from app.billing import collection
 from app.channels.base import ChannelName, Method, RefundState
+from app.checkout import asking
+from app.checkout.visits import Link
 from app.core import clock
 from app.core.db import Transaction
+from app.core.ids import new_id
 from app.core.language import Language
 from app.documents import store
 from app.documents.models import DocumentKind
+from app.identity.models import Mode
 from app.payments import queries, refund_moves
 from app.payments.capture import record_capture
 from app.risk import freezes
@@ -67,6 +71,30 @@ def test_who_says_he_has_paid_before_anything_was_opened_is_told_so(app: Flask, 
     payer.say_paid()
 
     assert "No payment of this invoice was begun" in payer.text
+
+
+def test_who_says_so_too_often_is_told_to_wait_and_no_channel_is_asked(
+    app: Flask, due: Due
+) -> None:
+    payer = Payer(app, due.path)
+    payer.look("?lang=en")
+    payer.choose("wechat")
+
+    for _ in range(10):
+        payer.say_paid()
+        assert "That was often" not in payer.text
+    payer.say_paid()
+
+    assert "That was often. We keep asking by ourselves" in payer.text
+
+
+def test_all_payers_of_a_merchant_share_what_the_channels_are_asked(app: Flask) -> None:
+    merchant_id, first = new_id(), new_id()
+    links = [Link("", merchant_id, Mode.SANDBOX, first + number) for number in range(31)]
+    with app.app_context():
+        assert all(asking.may_ask(link) for link in links[:30] for _ in range(10))
+
+        assert not asking.may_ask(links[30])
 
 
 def test_money_for_an_old_code_is_found_by_saying_so(

@@ -140,6 +140,7 @@ def test_a_mobile_goes_to_the_app_and_comes_back_to_a_paid_invoice(
 
 def test_wechats_browser_is_invoked_under_our_policy(
     app: Flask,
+    simulator: Simulator,
     browser: Browser,
     *,
     contexts: list[BrowserContext],
@@ -162,10 +163,23 @@ def test_wechats_browser_is_invoked_under_our_policy(
         order = queries.find_newest(session, due.invoice.id)
     assert order is not None
     assert params["package"] == f"prepay_id={order.payload}"
-    page.get_by_role("link", name="沙箱").click()  # nobody has WeChat's own window here
-    page.locator("button[value=pay]").click()
+    simulator.control("pay", qr=order.payload)
     expect(page.locator("main[data-state=paid]")).to_be_visible()
     assert payer.complaints == [], json.dumps(payer.complaints)
+
+
+def test_where_wechat_is_not_one_press_leads_to_the_page_that_stands_for_it(
+    app: Flask, browser: Browser, *, contexts: list[BrowserContext], due: Due
+) -> None:
+    payer = buyer(browser, contexts, PHONE, WECHAT)
+    page = payer.page
+    page.goto(address(app, due, "en"))
+    page.locator(".channels a").click()
+
+    page.locator("button[value=pay]").click()
+
+    expect(page.locator("main[data-state=paid]")).to_be_visible()
+    assert payer.complaints == []
 
 
 def test_a_code_that_ran_out_is_replaced_without_a_reload(

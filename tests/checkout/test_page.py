@@ -1,5 +1,6 @@
 """The page gives away nothing: one 404 for every wrong link, server state only, no inline style."""
 
+import html
 import re
 from datetime import date
 from decimal import Decimal
@@ -14,10 +15,11 @@ from app.billing.queries import get_invoice
 from app.core import clock
 from app.core.db import Transaction, merchant_of
 from app.payments import queries
-from tests.checkout.conftest import Due
+from app.payments.capture import record_capture
+from tests.checkout.conftest import Due, Simulator
 from tests.checkout.payer import Payer
 from tests.make import NOON
-from tests.payments.builders import issue
+from tests.payments.builders import issue, order_for, paid
 
 _FORM_TOKEN = re.compile(r"[\w.-]{60,}")  # the only thing that differs from page to page
 
@@ -61,6 +63,38 @@ def test_the_code_is_drawn_without_styles(app: Flask, due: Due) -> None:
     assert '<svg viewBox="0 0 ' in payer.text
     assert "style=" not in payer.text
     assert "<style" not in payer.text
+
+
+@pytest.mark.parametrize("is_paid", [False, True])
+def test_the_page_leads_back_to_where_the_merchant_said(
+    app: Flask, transaction: Transaction, *, due: Due, is_paid: bool
+) -> None:
+    there = "https://lumen.example.com/orders/7?a=1&b=2"
+    with transaction() as session:
+        order = order_for(session, due.invoice, return_url=there)
+        if is_paid:
+            record_capture(session, paid(order), channel=order.channel, now=clock.now())
+    payer = Payer(app, due.path)
+
+    assert payer.look("?lang=en") == ("paid" if is_paid else "open")
+    assert re.search(rf'href="{re.escape(html.escape(there))}"\s+rel="noopener">', payer.text)
+    assert "Back to Lumen AI" in payer.text
+
+
+def test_without_a_word_of_the_merchant_there_is_no_way_back(app: Flask, due: Due) -> None:
+    payer = Payer(app, due.path)
+    payer.look("?lang=en")
+
+    assert "Back to" not in payer.text
+
+
+def test_a_sandboxs_page_links_to_who_plays_its_channels(
+    app: Flask, simulator: Simulator, due: Due
+) -> None:
+    payer = Payer(app, due.path)
+    payer.look("?lang=en")
+
+    assert f'href="http://127.0.0.1:{simulator.port}/sim/"' in payer.text
 
 
 def test_a_look_is_counted_and_the_choice_of_a_channel_is_none(

@@ -1,8 +1,10 @@
 """Refunds over the API: a preview moves nothing, a refund is asked for once, disputes are read."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from app.core import clock
 from app.core.db import Transaction
@@ -13,7 +15,7 @@ from tests.api.caller import Caller
 from tests.api.conftest import Call
 from tests.make import cny
 from tests.payments.backing import WEI, paid_invoice
-from tests.payments.builders import books
+from tests.payments.builders import books, issue
 
 BODY = {"amountMinor": 30_000, "reason": "服务未交付"}
 
@@ -74,6 +76,53 @@ def test_more_than_is_left_is_refused(caller: Caller, invoice: str) -> None:
     answer = caller.post("/refunds", BODY | {"invoiceId": invoice, "amountMinor": 60_534})
 
     assert (answer.status_code, answer.get_json()["code"]) == (409, "refund_too_large")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"amountMinor": 0},
+        {"amountMinor": -1},
+        {"amountMinor": 1.5},
+        {"amountMinor": "30000"},
+        {"currency": "USD"},
+        {"reason": " "},
+    ],
+    ids=str,
+)
+def test_x029_what_is_no_amount_of_yuan_is_refused(
+    caller: Caller, invoice: str, wrong: dict[str, Any]
+) -> None:
+    answer = caller.post("/refunds", BODY | {"invoiceId": invoice} | wrong)
+
+    assert answer.status_code == 422
+    assert caller.get("/refunds").get_json()["data"] == []
+
+
+def test_x029_an_unpaid_invoice_is_not_refunded(
+    caller: Caller, transaction_of: Transaction
+) -> None:
+    with transaction_of() as session:
+        unpaid = show(Prefix.INVOICE, issue(session).id)
+
+    answer = refund(caller, unpaid)
+
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "not_refundable")
+
+
+def test_x029_of_two_whole_refunds_at_once_one_is_refused(
+    app: Flask, caller: Caller, invoice: str
+) -> None:
+    body = {"invoiceId": invoice, "amountMinor": 90_533, "reason": "服务未交付"}
+
+    def ask(_: int) -> int:
+        return Caller(app.test_client(), caller.key).post("/refunds", body).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(pool.map(ask, range(2)))
+
+    assert answers == [201, 409]
+    assert len(caller.get("/refunds").get_json()["data"]) == 1
 
 
 def test_paying_back_needs_a_scope_of_its_own(caller_with: Call, invoice: str) -> None:

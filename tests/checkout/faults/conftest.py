@@ -63,7 +63,7 @@ class Shop:
             _gateway,
             invoice.id,
             choice=opening.Choice(self.channel, opening.METHODS[self.channel][0]),
-            notify_url=self._url(self.channel),
+            base_url=f"http://127.0.0.1:{self.port}",
             now=clock.now(),
         )
 

@@ -66,6 +66,7 @@ def dispute(dispute_id: str) -> Response:
         invoice_number=invoice.number,
         invoice_url=url_for("web.invoice", invoice_id=show(Prefix.INVOICE, invoice.id)),
         customer=customer,
+        customer_url=url_for("web.customer", customer_id=show(Prefix.CUSTOMER, customer.id)),
         order=order,
         groups=list(reversed(groups_of(posted))),
     )

@@ -27,6 +27,24 @@ def test_the_books_add_up_to_zero(browser: Browser, engine: Engine) -> None:
     assert "Σ ≠ 0" not in page
 
 
+@pytest.mark.parametrize(
+    ("language", "book", "revenue"),
+    [
+        ("en", "Money of the platform: what", "Your revenue: it"),
+        ("zh-CN", "平台资金账簿", "您的收入账簿"),
+    ],
+)
+def test_the_letters_of_the_books_are_explained_beside_them(
+    browser: Browser, engine: Engine, language: str, book: str, revenue: str
+) -> None:
+    invoice = paid(engine, browser)
+
+    for path in ("/merchant/ledger", f"/merchant/invoices/{invoice}"):
+        page = browser.text(path, headers={"Accept-Language": language})
+        assert book in page
+        assert revenue in page
+
+
 def test_a_kind_narrows_the_list(browser: Browser, engine: Engine) -> None:
     paid(engine, browser)
 

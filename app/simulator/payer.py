@@ -90,8 +90,14 @@ def press() -> Redirect | Response:
 
 
 @blueprint.get("/cgi-bin/mmpayweb-bin/checkmweb")
-def open_h5() -> Redirect:
-    """Open an `h5_url`, to which the merchant has put where the payer comes back to."""
+def open_h5() -> Redirect | Response:
+    """Open an `h5_url`, to which the merchant has put where the payer comes back to.
+
+    As WeChat Pay's own it asks by the Referer which site the payer comes from; nobody is not let
+    in, but any site is: domains are not registered here.
+    """
+    if not _is_web_address(request.headers.get("Referer", "")):
+        return page("unknown.html", status=400, code="", wrong="no_referer")
     code, back = request.args.get("prepay_id", ""), request.args.get("redirect_url", "")
     return redirect(url_for(".show", qr=code, back=back or None), code=302)
 
@@ -107,7 +113,7 @@ def open_jsapi() -> Redirect | Response:
         order = orders.find_by_code(db, code)
     is_ours = wechat_wire.is_invocation(params, parts().identity.wechat)
     if order is None or order.product is not Product.JSAPI or not is_ours:
-        return page("unknown.html", status=400, code=code, is_forged=True)
+        return page("unknown.html", status=400, code=code, wrong="forged")
     bridge = request.args.get("bridge") or None
     back = request.args.get("redirect_url") or None
     return redirect(url_for(".show", qr=code, back=back, bridge=bridge), code=302)

@@ -56,7 +56,7 @@ function start() {
   const exit = document.querySelector("a[data-leave]");
   if (exit) {
     exit.removeAttribute("data-leave"); // who comes back is not sent away again
-    location.assign(exit.href);
+    exit.click(); // by the link, which says what the other side is told of us
   }
   const rotate = document.querySelector("form[data-rotate]");
   if (rotate && document.visibilityState === "visible" && rotations < MOST_ROTATIONS) {

@@ -37,7 +37,8 @@ def leave_url(payer: Payer) -> str:
 
 
 def visit(url: str) -> httpx.Response:
-    return httpx.get(url, follow_redirects=True, trust_env=False, verify=NO_TLS)
+    headers = {"Referer": "http://127.0.0.1/"}
+    return httpx.get(url, headers=headers, follow_redirects=True, trust_env=False, verify=NO_TLS)
 
 
 @pytest.mark.parametrize(

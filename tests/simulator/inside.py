@@ -89,8 +89,9 @@ class Inside:
         return ask
 
     def visit(self, url: str) -> httpx.Response:
-        """Open a page as the payer's browser does, where it is sent on too."""
-        return self.http.get(url, follow_redirects=True)
+        """Open a page as the payer's browser does from a shop, where it is sent on too."""
+        headers = {"Referer": "https://merchant.example/"}
+        return self.http.get(url, headers=headers, follow_redirects=True)
 
     def press(self, button: str, page: httpx.Response) -> httpx.Response:
         """Press a button of the payer's page; return the page it leads to."""

@@ -157,7 +157,8 @@ def test_an_h5_payer_comes_back_by_himself(
     page = context.new_page()
     sink.pages["/back"] = "back again"
 
-    page.goto(f"{url}&{urlencode({'redirect_url': sink.url('/back')})}")
+    back = urlencode({"redirect_url": sink.url("/back")})
+    page.goto(f"{url}&{back}", referer="https://merchant.example/")
     page.get_by_role("button", name="Pay").click()
     page.get_by_role("link", name="Back to the merchant").wait_for()
     check(page)

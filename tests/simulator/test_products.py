@@ -65,6 +65,15 @@ def test_an_h5_payer_goes_back_without_paying_too(inside: Inside) -> None:
     assert state_of(inside, ask, "wechat") is TradeState.PENDING
 
 
+def test_an_h5_url_that_no_site_leads_to_is_refused(inside: Inside) -> None:
+    _, url = h5(inside)
+
+    refused = inside.http.get(url)
+
+    assert refused.status_code == 400
+    assert "没有 Referer" in refused.text
+
+
 def test_an_h5_url_lives_five_minutes_and_the_order_gets_another(inside: Inside) -> None:
     ask, url = h5(inside)
     inside.control("clock", advanceSeconds=301)

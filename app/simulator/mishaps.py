@@ -53,7 +53,9 @@ def spoil(response: Response) -> Response:
     if fault is None or fault.kind not in {Kind.NO_ANSWER, Kind.BROKEN_ANSWER}:
         return response
     content = response.get_data()
-    length = len(content) if content else 1
+    if not content:
+        response.status_code = 200  # a 204 ends with its headers: nothing of it could be missing
+    length = len(content) or 1
     kept = b""
     if fault.kind is Kind.NO_ANSWER:
         _hold(fault, 0)

@@ -77,8 +77,11 @@ class Shop:
         self.heal(order)
         return invoice, order
 
-    def pay(self, order: PaymentOrder) -> None:
-        self.simulator.control("pay", outTradeNo=order.out_trade_no, channel=self.channel)
+    def pay(self, order: PaymentOrder, *, late: bool = False) -> None:
+        """Pay as a payer does: `late` although the channel has closed the order."""
+        self.simulator.control(
+            "pay", outTradeNo=order.out_trade_no, channel=self.channel, late=late
+        )
 
     def fault(self, order: PaymentOrder | None, kind: str, **narrowed: object) -> None:
         """Switch a fault on: for one order, or for whatever comes next."""

@@ -8,6 +8,7 @@ from app.billing.models import InvoiceStatus
 from app.channels.base import ChannelUnavailable
 from app.channels.breaker import FAILURES, PAUSE
 from app.core import clock
+from app.payments import healing
 from app.payments.refund_models import RefundStatus
 from tests.checkout.faults.conftest import UNKNOWN, Shop, channels, until
 from tests.make import cny
@@ -26,6 +27,33 @@ def test_an_order_that_was_opened_without_an_answer_is_the_one_that_is_paid(
     order = shop.open(invoice)
     shop.pay(order)
     shop.heal(order)
+
+    shop.is_paid_once(invoice)
+
+
+@channels
+@pytest.mark.parametrize("kind", UNKNOWN)
+def test_an_order_whose_close_got_no_answer_is_closed_the_next_time(shop: Shop, kind: str) -> None:
+    invoice, order = shop.opened()
+    order.expires_at = clock.now()
+    shop.fault(order, kind, operation="close", count=1)
+    with pytest.raises(ChannelUnavailable):
+        shop.ask(order, now=clock.now())
+    assert shop.told("payment.closed") == 0
+
+    assert shop.ask(order, now=clock.now()) is healing.Found.CLOSED
+
+    assert shop.told("payment.closed") == 1
+    assert shop.status(invoice) is InvoiceStatus.OPEN
+
+
+@channels
+def test_money_that_arrives_after_the_close_pays_all_the_same(shop: Shop) -> None:
+    invoice, order = shop.opened()
+    order.expires_at = clock.now()
+    assert shop.ask(order, now=clock.now()) is healing.Found.CLOSED
+
+    shop.pay(order, late=True)
 
     shop.is_paid_once(invoice)
 

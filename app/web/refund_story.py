@@ -1,6 +1,7 @@
 """What happened to a refund, with both clocks: when the channel paid, and when we knew."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from flask_babel import gettext as _
@@ -24,7 +25,10 @@ def story_of(refund: Refund, mails: Iterable[Mail]) -> list[Happening]:
     if refund.succeeded_at:
         text = refund.channel_refund_id or ""
         title = _("Paid to the payer, says the channel")
-        story.append(at_real("banknote", title, refund.succeeded_at, tone="ok", text=text))
+        entry = at_real("banknote", title, refund.succeeded_at, tone="ok", text=text)
+        # A channel tells whole seconds: nothing is paid before it was told to pay.
+        told_at = refund.submitted_at or refund.succeeded_at
+        story.append(replace(entry, real_at=max(refund.succeeded_at, told_at)))
     if refund.ended_at:
         story.append(_end(refund, refund.ended_at))
     story += [_mailed(mail) for mail in mails]

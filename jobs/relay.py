@@ -1,10 +1,10 @@
 """From the outbox to the queue, and from the queue to the function that is owed."""
 
-import contextlib
 from datetime import datetime
 from functools import partial
 
 import structlog
+from rq import Queue
 from rq.exceptions import DuplicateJobError
 
 from app.core import clock, outbox
@@ -45,16 +45,30 @@ def _hand_over(merchant_id: int, *, now: datetime) -> None:
     for job, task, attempts in claimed:
         # Waiting in the queue a job keeps its id, so it is not doubled at every lease. The id of
         # one whose worker died stays taken: the slot is when it may be handed over again.
-        with contextlib.suppress(DuplicateJobError):
-            runtime().queue(tasks.queue_of(task)).enqueue(
+        ring = f"{merchant}-{job}-{attempts}-{slot}"
+        queue = runtime().queue(tasks.queue_of(task))
+        try:
+            queue.enqueue(
                 "jobs.relay.run",
                 kwargs={"merchant": merchant, "job": job},
-                job_id=f"{merchant}-{job}-{attempts}-{slot}",
+                job_id=ring,
                 unique=True,
                 result_ttl=0,
                 failure_ttl=FAILURE_SECONDS,
                 job_timeout=300,
             )
+        except DuplicateJobError:
+            _ring_again(queue, ring)
+
+
+def _ring_again(queue: Queue, ring: str) -> None:
+    """Put a ring back that failed before its job was begun, as while the database was away.
+
+    One that waits in the queue is left there.
+    """
+    known = queue.fetch_job(ring)
+    if known is not None and known.is_failed:
+        known.requeue()
 
 
 def run(*, merchant: str, job: str) -> None:

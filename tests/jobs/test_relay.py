@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import redis
@@ -64,6 +65,21 @@ def test_a_lost_queue_loses_no_job(
     queue.flushdb()
     work()
     assert not find(transaction, job_id).done_at
+
+    hand_over(LEASE)
+    work()
+
+    assert find(transaction, job_id).done_at
+
+
+def test_a_job_that_could_not_begin_is_handed_over_again_after_its_lease(
+    transaction: Transaction, work: Work, databases: Databases
+) -> None:
+    job_id = owe(transaction)
+    hand_over()
+    with away(databases):
+        work()
+    assert find(transaction, job_id).attempts == 0
 
     hand_over(LEASE)
     work()
@@ -142,6 +158,21 @@ def test_a_worker_killed_at_its_job_leaves_it_to_the_next(
 
     assert find(transaction, job_id).done_at
     assert find(transaction, job_id).attempts == 2
+
+
+@contextmanager
+def away(databases: Databases) -> Iterator[None]:
+    """Take the table from every worker, as an outage of the database does."""
+    owner = create_engine(databases.owner)
+    rename = "ALTER TABLE {} RENAME TO {}"
+    with owner.begin() as connection:
+        connection.execute(text(rename.format("outbox_jobs", "outbox_jobs_away")))
+    try:
+        yield
+    finally:
+        with owner.begin() as connection:
+            connection.execute(text(rename.format("outbox_jobs_away", "outbox_jobs")))
+        owner.dispose()
 
 
 def start_worker(

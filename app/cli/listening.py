@@ -1,7 +1,9 @@
 """`flask listen URL`: hand the events of a sandbox to a developer's own server as they happen."""
 
+import signal
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Protocol
@@ -145,30 +147,39 @@ def listen(  # one parameter an option
     """Forward the events of a sandbox to URL, signed, as they happen. No public URL is needed."""
     if not url.startswith(("http://", "https://")):
         raise click.BadParameter("write it as http://localhost:3000/webhooks", param_hint="URL")
-    source = _open_source(api_key, api_url, merchant)
+    source = _open_source(context, api_key, api_url, merchant=merchant)
     client = context.with_resource(httpx.Client(timeout=10, trust_env=False))
     secret = secret or signing.new_secret()
     only = frozenset(events)
     listener = Listener(source, url, secret, say=click.echo, client=client, only=only)
-    click.echo(f"forwarding to {url}, signed with {secret}; Ctrl-C ends it")
     listener.begin()
-    stop = Event()
-    while not stop.wait(POLL_SECONDS):
-        listener.poll()
+    click.echo(f"forwarding to {url}, signed with {secret}; Ctrl-C ends it")
+    _poll_until_interrupted(listener)
+
+
+def _poll_until_interrupted(listener: Listener) -> None:
+    """Forward what is new every second. Ctrl-C is how it ends, and so is being asked to stop."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    never = Event()
+    with suppress(KeyboardInterrupt):
+        while not never.wait(POLL_SECONDS):
+            listener.poll()
 
 
 class _Page(msgspec.Struct):
     data: list[Told]
 
 
-def _open_source(api_key: str, api_url: str, merchant: str) -> Source:
+def _open_source(context: click.Context, api_key: str, api_url: str, *, merchant: str) -> Source:
     if merchant:
         return _local_source(merchant)
     if not api_key.startswith("bm_sandbox_"):
         raise click.UsageError("give --api-key with a key of a sandbox, bm_sandbox_…")
     headers = {"Authorization": f"Bearer {api_key}"}
     base_url = api_url or runtime().settings.base_url
-    return ApiSource(httpx.Client(base_url=base_url, headers=headers, timeout=10, trust_env=False))
+    client = httpx.Client(base_url=base_url, headers=headers, timeout=10, trust_env=False)
+    return ApiSource(context.with_resource(client))
 
 
 def _local_source(merchant: str) -> Source:

@@ -56,9 +56,10 @@ class Received:
 
 @dataclass
 class Receiver:
-    """A merchant's own server: answers 204 and keeps what it was sent."""
+    """A merchant's own server: answers 204, or what a test says, and keeps what it was sent."""
 
     url: str = ""
+    status: int = 204
     received: list[Received] = field(default_factory=list)
 
     def wait_for(self, count: int, seconds: float = 30) -> list[Received]:
@@ -130,7 +131,7 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             kept.received.append(Received({k.lower(): v for k, v in self.headers.items()}, body))
-            self.send_response(204)
+            self.send_response(kept.status)
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # its own name

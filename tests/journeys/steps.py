@@ -9,11 +9,13 @@ from typing import Any
 import httpx
 from playwright.sync_api import Page, expect
 
+from app.config import ROOT
 from tests.journeys.conftest import Product
 from tests.loopback import NO_TLS
 
 PASSWORD = "a few plain words"
 PATIENCE_SECONDS = 45
+AXE = (ROOT / "tests" / "vendor" / "axe.min.js").read_text()
 KEY = re.compile(r"^bm_sandbox_[0-9A-Za-z]{8}\.[0-9A-Za-z]{43}$")
 MAY_25 = "2026-05-25T10:00:00Z"
 JUNE_2 = "2026-06-01T16:00:00Z"  # midnight in Shanghai, when May's grace is over
@@ -129,3 +131,16 @@ def pay_as_payer(page: Page, product: Product, qr_payload: str) -> None:
     """Scan the code with the simulated wallet and press pay."""
     page.goto(str(httpx.URL(product.simulator + "/pay", params={"qr": qr_payload})))
     page.locator("button[value=pay]").click()
+
+
+def faults_of(page: Page, width: int, *, part: str = "html") -> list[str]:
+    """Return what axe finds in a part of the page as it is now, and whether all is too wide."""
+    page.evaluate(AXE)
+    faults: list[str] = page.evaluate(
+        "part => axe.run(part, {resultTypes: ['violations']}).then(found => found.violations.map("
+        "rule => rule.id + ': ' + rule.nodes.map(node => node.html).join(' | ')))",
+        part,
+    )
+    if page.evaluate("document.documentElement.scrollWidth") > width:
+        faults.append("is wider than the screen")
+    return faults

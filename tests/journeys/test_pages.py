@@ -21,6 +21,7 @@ from tests.journeys.steps import (
     bill_may,
     create_key,
     eventually,
+    faults_of,
     pay_as_payer,
     sell_agent_runs,
     send_runs,
@@ -29,7 +30,6 @@ from tests.journeys.steps import (
 
 pytestmark = [pytest.mark.xdist_group("journeys"), pytest.mark.browser, pytest.mark.slow]
 
-AXE = (ROOT / "tests" / "vendor" / "axe.min.js").read_text()
 PUBLIC = ("/", "/signup", "/signin", "/docs", "/docs/webhooks", "/docs/errors", "/docs/reference")
 LISTS = (
     "/merchant",
@@ -295,11 +295,4 @@ def check(browser: Browser, product: Product, visitor: Visitor, look: Look) -> N
 def _faults(page: Page, url: str, look: Look) -> list[str]:
     answer = page.goto(url)
     faults = [] if answer and answer.ok else [f"answered {answer.status if answer else 'nothing'}"]
-    page.evaluate(AXE)
-    faults += page.evaluate(
-        "axe.run({resultTypes: ['violations']}).then(found => found.violations.map("
-        "rule => rule.id + ': ' + rule.nodes.map(node => node.html).join(' | ')))"
-    )
-    if page.evaluate("document.documentElement.scrollWidth") > look.width:
-        faults.append("is wider than the screen")
-    return faults
+    return faults + faults_of(page, look.width)

@@ -228,6 +228,13 @@ class Runtime:
         """Return what tells who pays inside WeChat. Raises ChannelNotConfigured."""
         return _configured(self._gateways(mode).login, "wechat's sign-in", mode)
 
+    def has_wechat_login(self, mode: Mode) -> bool:
+        """Tell whether WeChat can be asked who pays inside it."""
+        try:
+            return self._gateways(mode).login is not None
+        except ChannelNotConfigured:
+            return False
+
     def _gateways(self, mode: Mode) -> Gateways:
         return self.sandbox_gateways if mode is Mode.SANDBOX else self.live_gateways
 

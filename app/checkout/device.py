@@ -21,7 +21,7 @@ class Device(StrEnum):
     ALIPAY = "alipay"  # Alipay's browser on a phone
 
 
-Offer = Mapping[ChannelName, tuple[Method, ...]]
+Offer = dict[ChannelName, tuple[Method, ...]]
 
 OFFERS: Mapping[Device, Offer] = {
     Device.DESKTOP: {

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from app.channels.base import RETURNING, ChannelName, Method
 from app.checkout.asking import Answer, Said
-from app.checkout.device import OFFERS, Offer, device_of
+from app.checkout.device import OFFERS, Device, Offer, device_of
 from app.checkout.state import CODES, Bill, View, Way
 from app.core import clock
 from app.core.money import Money
@@ -22,6 +22,7 @@ from app.documents.formats import decimal
 from app.documents.invoice_print import PrintTax
 from app.documents.models import DocumentKind
 from app.extensions import runtime
+from app.identity.models import Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ def page_context(
 
     `is_fresh` says that the way was chosen just now: then the page may go on by itself.
     """
-    order, offer = view.order, OFFERS[device_of(request.user_agent.string)]
+    device = device_of(request.user_agent.string)
+    order, offer = view.order, _offer_on(device, view.merchant.mode)
     if order is not None:
         way = Way(order.channel, order.method)
     channel = way.channel if way else None
@@ -60,7 +62,7 @@ def page_context(
         "way": str(way) if way else "",
         "method": method.value if method else "",
         "others": [_offer(Way(channel, other)) for other in others] if channel else [],
-        "hint": _hint(channel, offer),
+        "hint": _hint(channel, device),
         "qr_svg": draw_code(view.code) if view.code else None,
         "leave_url": payload if payload and method in RETURNING else None,
         "is_fresh": is_fresh,
@@ -111,15 +113,19 @@ def _offer(way: Way) -> dict[str, Any]:
     }
 
 
-def _hint(channel: ChannelName | None, offer: Offer) -> str:
+def _offer_on(device: Device, mode: Mode) -> Offer:
+    """Return what is offered: inside WeChat no payment there, where it does not say who pays."""
+    offer = OFFERS[device]
+    if device is not Device.WECHAT or runtime().has_wechat_login(mode):
+        return offer
+    return offer | {ChannelName.WECHAT: (Method.NATIVE,)}
+
+
+def _hint(channel: ChannelName | None, device: Device) -> str:
     """Say what to do where one app does not open the other."""
-    is_wechats = Method.JSAPI in offer[ChannelName.WECHAT]
-    is_alipays = Method.H5 not in offer[ChannelName.WECHAT] and (
-        Method.WAP in offer[ChannelName.ALIPAY]
-    )
-    if channel is ChannelName.ALIPAY and is_wechats:
+    if channel is ChannelName.ALIPAY and device is Device.WECHAT:
         return str(_("WeChat does not open Alipay. Open this page in your browser, or scan here."))
-    if channel is ChannelName.WECHAT and is_alipays:
+    if channel is ChannelName.WECHAT and device is Device.ALIPAY:
         return str(_("Alipay does not open WeChat. Open this page in your browser, or scan here."))
     return ""
 

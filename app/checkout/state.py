@@ -41,7 +41,8 @@ class State(StrEnum):
     PAID = "paid"
     FREE = "free"  # nothing is due
     EXPIRED = "expired"  # the code has run out
-    CLOSED = "closed"  # the invoice can no longer be paid
+    CLOSED = "closed"  # the invoice is void
+    OUTDATED = "outdated"  # its rates have expired: the merchant issues it anew
     DOWN = "down"  # the chosen channel gave no answer
     AMOUNT = "amount"  # another amount came than was asked for
     FROZEN = "frozen"  # the merchant takes no payments for now
@@ -222,7 +223,7 @@ def look(session: Session, invoice_id: int, way: Way | None, *, now: datetime) -
     state = state_of(invoice, order, now=now)
     offset = clocks.get_merchant(session).clock_offset
     if state in _TO_PAY and collection.is_outdated(invoice, now=now + offset):
-        state = State.CLOSED  # its rates have expired: the merchant issues it anew
+        state = State.OUTDATED
     limits: dict[ChannelName, str] = {}
     if state in _TO_PAY and not _is_waiting(order, now=now):
         limits = _limits(session, invoice, now=now)

@@ -2,7 +2,7 @@
 
 import html
 import re
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -95,6 +95,17 @@ def test_a_sandboxs_page_links_to_who_plays_its_channels(
     payer.look("?lang=en")
 
     assert f'href="http://127.0.0.1:{simulator.port}/sim/"' in payer.text
+
+
+def test_an_invoice_whose_rates_have_expired_is_to_be_issued_anew(
+    app: Flask, transaction: Transaction
+) -> None:
+    with transaction() as session:
+        old = issue(session, finalized_at=clock.now() - timedelta(days=31))
+        payer = Payer(app, f"/pay/{collection.link_token(old)}")
+
+    assert payer.look("?lang=en") == "outdated"
+    assert "ask Lumen AI to issue the invoice anew" in payer.text
 
 
 def test_a_look_is_counted_and_the_choice_of_a_channel_is_none(

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -16,7 +17,9 @@ from app.payments.models import PaymentOrder, PaymentStatus
 from tests.checkout.conftest import Due, Simulator
 from tests.checkout.payer import PARTIAL, Payer
 from tests.checkout.test_device import ALIPAY, IPHONE, WECHAT
+from tests.conftest import Databases
 from tests.loopback import NO_TLS
+from tests.payments.doors import open_doors
 
 MOBILE = f"{IPHONE} Version/18.1 Mobile/15E148 Safari/604.1"
 _LEAVE = re.compile(r'class="cta leave"\s+href="([^"]+)"')
@@ -123,6 +126,23 @@ def test_wechat_says_who_pays_and_is_invoked_for_him(
     simulator.control("pay", qr=order.payload)
     payer.wait_for("paid")
     assert newest(transaction, due).openid == ""
+
+
+def test_inside_wechat_a_code_is_offered_where_nobody_says_who_pays(
+    databases: Databases, tmp_path: Path, simulator: Simulator, due: Due
+) -> None:
+    keys = json.loads((simulator.instance / "simulator.json").read_text())
+    del keys["wechat_login"]
+    (tmp_path / "simulator.json").write_text(json.dumps(keys))
+    with open_doors(databases, tmp_path) as app:
+        payer = Payer(app, due.path, user_agent=WECHAT)
+        payer.look()
+
+    assert re.findall(r'name="way"\s+value="([^"]+)"', payer.text) == [
+        "wechat.native",
+        "alipay.precreate",
+    ]
+    assert f'href="{due.path}/wechat"' not in payer.text
 
 
 def test_another_browsers_return_from_wechat_opens_nothing(

@@ -6,7 +6,7 @@ ends a refund. What is set aside stays aside until then.
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -32,6 +32,11 @@ LADDER = tuple(timedelta(minutes=minutes) for minutes in (1, 1, 1, 1, 1, 5, 10, 
 """How long to wait from one question to the next, as WeChat Pay advises; the last step repeats."""
 
 CLAIM = 50  # refunds a call
+LONGEST = timedelta(days=7)
+"""After this a refund that is still under way is one that somebody has to look at.
+
+A bank takes days; Alipay never tells of a refund that went wrong.
+"""
 
 ChannelOf = Callable[[ChannelName], Channel]
 NotifyUrl = Callable[[ChannelName], str]
@@ -64,6 +69,7 @@ class Task:
     ask: RefundAsk
     was_asked: bool
     is_under_way: bool
+    is_overdue: bool
 
 
 def settle(
@@ -108,6 +114,7 @@ def next_query_at(refund: Refund, *, now: datetime) -> datetime:
 
 def _begin(session: Session, refund: Refund, notify_url: str, *, now: datetime) -> Task:
     was_asked = refund.asked_at is not None
+    is_overdue = refund.submitted_at is not None and now >= refund.submitted_at + LONGEST
     order = queries.get_order(session, refund.payment_order_id)
     refund.queries += 1
     refund.asked_at, refund.next_query_at = now, next_query_at(refund, now=now)
@@ -119,7 +126,8 @@ def _begin(session: Session, refund: Refund, notify_url: str, *, now: datetime) 
         reason=refund.reason,
         notify_url=notify_url,
     )
-    return Task(refund.id, refund.channel, ask, was_asked, refund.status in UNDER_WAY)
+    is_under_way = refund.status in UNDER_WAY
+    return Task(refund.id, refund.channel, ask, was_asked, is_under_way, is_overdue)
 
 
 def _settle(transaction: Transaction, channel: Channel, task: Task, *, now: datetime) -> Found:
@@ -136,6 +144,9 @@ def _settle(transaction: Transaction, channel: Channel, task: Task, *, now: date
             why = f"{refusal.channel_code} {refusal.channel_message}".strip()
             refund_moves.record_refusal(session, task.refund_id, why, now=clocks.now(session))
         return Found.FAILED
+    if task.is_overdue and answer.state is RefundState.PROCESSING:
+        why = f"{answer.raw_state} for more than {LONGEST.days} days"
+        answer = replace(answer, state=RefundState.ABNORMAL, raw_state=why)
     with transaction() as session:
         status = refund_moves.record(session, task.refund_id, answer, now=clocks.now(session))
     return _FOUND[status]

@@ -4,6 +4,7 @@ import sys
 
 from app.demo import seeding, signins
 from app.demo.cast import ADMINS, COMPANIES
+from app.demo.opening import Stage
 from app.extensions import runtime
 from app.factory import create_app
 
@@ -12,11 +13,10 @@ def main(webhook_port: int, url: str) -> None:
     app = create_app()
     with app.app_context():
         passwords = signins.keep(runtime().settings.instance_dir)
-        for email in ADMINS:
-            seeding.open_admin(email, passwords[email])
+        admins = [seeding.open_admin(email, passwords[email]) for email in ADMINS]
+        stage = Stage(url, webhook_port, admins[0])
         for company in COMPANIES:
-            password = passwords[company.email]
-            seeding.seed_company(company, password, webhook_port=webhook_port, url=url)
+            seeding.seed_company(company, passwords[company.email], stage)
             print(f"{company.name} is up to date", flush=True)  # noqa: T201  # the supervisor shows it
 
 

@@ -1,23 +1,32 @@
-"""`python -m app.demo.receiver PORT`: a merchant's server, taking webhooks at any path but one.
+"""`python -m app.demo.receiver PORT`: a merchant's server, taking webhooks at any path but two.
 
-`/broken` answers 500, so that there is an endpoint to look after.
+`/broken` answers 500, so that there is an endpoint to look after; `/busy` asks for every third
+message again.
 """
 
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import Any
 
-BROKEN = "/broken"
+BROKEN, BUSY = "/broken", "/busy"
+_calls = count(1)
 
 
 class Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        self.send_response(500 if self.path == BROKEN else 204)
+        self.send_response(self._status())
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # its own name
         del format, args  # the deliveries are on the merchant's page
+
+    def _status(self) -> int:
+        if self.path == BROKEN:
+            return 500
+        is_too_much = self.path == BUSY and next(_calls) % 3 == 0
+        return 503 if is_too_much else 204
 
 
 if __name__ == "__main__":

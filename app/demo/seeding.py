@@ -11,14 +11,17 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
+from app.audit.recording import Actor
 from app.billing import runs
 from app.billing.run_models import RunTrigger
 from app.core import clock
 from app.core.periods import local_date, local_midnight
-from app.demo import busy_day, opening, paying
-from app.demo.cast import Company
-from app.demo.opening import Account
+from app.demo import busy_day, deeds, desks, opening, papers, paying
+from app.demo.deeds import People
+from app.demo.opening import Account, Stage
+from app.demo.roles import Company
 from app.demo.usage import Sender, late_usage, starts_on, usage
 from app.extensions import bound, reading, runtime, transaction
 from app.identity import accounts, clocks
@@ -42,45 +45,58 @@ class Life:
 
     company: Company
     account: Account
+    people: People
     zone: ZoneInfo
     today: date
     sender: Sender
 
 
-def open_admin(email: str, password: str) -> None:
-    """Make an admin of the platform unless there is one of this address."""
+def open_admin(email: str, password: str) -> Actor:
+    """Make an admin of the platform, or find the one that an earlier start made."""
     try:
         with transaction(None) as session:
-            accounts.register_user(session, email, password, is_operator=True, now=clock.now())
+            user = accounts.register_user(
+                session, email, password, is_operator=True, now=clock.now()
+            )
+            return opening.actor_of(user)
     except accounts.EmailTaken:
-        return  # made at an earlier start
+        with transaction(None) as session:
+            return opening.actor_of(accounts.check_credentials(session, email, password))
 
 
-def seed_company(company: Company, password: str, *, webhook_port: int, url: str) -> None:
+def seed_company(company: Company, password: str, stage: Stage) -> None:
     """Sign the company up and let it live up to now; what was done before stays as it is."""
     account = opening.find_account(company, password)
     if account is None:
-        account = opening.open_account(company, password, webhook_port=webhook_port)
+        account = opening.open_account(company, password, stage)
     with transaction(account.merchant_id) as session:
         merchant = clocks.get_merchant(session)
         if not merchant.clock_offset:
             return  # it lives now
         zone = ZoneInfo(merchant.time_zone)
         api_key = opening.new_production_key(session, now=clock.now())
-    with closing(Sender(api_key, url)) as sender:
+    with closing(Sender(api_key, stage.url)) as sender:
         today = local_date(clock.now(), zone)
-        _live(Life(company, account, zone, today, sender))
+        people = People(account.owner, stage.admin)
+        _live(Life(company, account, people, zone, today, sender))
 
 
 def _live(life: Life) -> None:
     """Walk the merchant through its year up to now, metering, invoicing and being paid."""
     sent_until = _sent_until(life)
+    _settle(life)  # what an earlier start had no time for
     for stop in _stops(life):
         until = _walk(life, stop, since=sent_until)
         if until:
             sent_until = until
-            _invoice(life.account.merchant_id)
-            paying.collect(life.company, life.account.merchant_id)
+            _settle(life)
+
+
+def _settle(life: Life) -> None:
+    """Issue what is due, and let money come and go."""
+    _invoice(life.account.merchant_id)
+    paying.return_money(life.account.merchant_id)
+    paying.collect(life.company, life.account.merchant_id)
 
 
 def _sent_until(life: Life) -> datetime:
@@ -123,12 +139,31 @@ def _walk(life: Life, stop: datetime | None, *, since: datetime) -> datetime | N
         if own < until - _EVE:
             clocks.move(session, until - _EVE, real_now=real_now)
     _send(life, since, until, is_today=stop is None)
+    day = local_date(until, life.zone)
+    if stop is not None:
+        papers.issue(
+            bound(life.account.merchant_id),
+            life.company,
+            owner=life.account.owner,
+            on=day,
+            today=life.today,
+        )
     with transaction(life.account.merchant_id) as session:
         real_now = clock.now()
         clocks.move(session, stop or real_now, real_now=real_now)
-        if stop is None and life.company.has_busy_day:
-            busy_day.act(session, life.account.owner, real_now=real_now)
+        _act(session, life, day if stop else None, real_now=real_now)
     return until
+
+
+def _act(session: Session, life: Life, day: date | None, *, real_now: datetime) -> None:
+    """Do what the cast has for a day; None is today."""
+    if day is not None:
+        now = clocks.now(session)
+        deeds.act(session, life.company, life.people, on=day, today=life.today, now=now)
+        return
+    desks.act(session, life.company, life.people, real_now=real_now)
+    if life.company.has_busy_day:
+        busy_day.act(session, life.account.owner, real_now=real_now)
 
 
 def _send(life: Life, since: datetime, until: datetime, *, is_today: bool) -> None:

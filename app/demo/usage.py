@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from buffmoney import BuffMoney, Event, Result, Undelivered
 
 from app.core.periods import Unit, add_units, local_date
-from app.demo.cast import Buyer, Company, Habit
+from app.demo.roles import Buyer, Company, Habit
 
 _SATURDAY = 5
 _LATE_DAY = 27

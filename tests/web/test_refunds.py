@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, func, select, update
 
 from app.audit.models import AuditEntry
 from app.billing.models import Invoice, InvoiceStatus
@@ -316,3 +316,17 @@ def test_a_refunded_invoice_is_refunded(engine: Engine, browser: Browser, invoic
         row = session.scalars(select(Invoice)).one()
         assert row.status is InvoiceStatus.PARTIALLY_REFUNDED
     assert "a part of it went back" in browser.text(f"/merchant/invoices/{invoice}")
+
+
+def test_a_channel_that_tells_whole_seconds_paid_after_it_was_told(
+    engine: Engine, browser: Browser, invoice: str
+) -> None:
+    refund = ask(engine, browser, invoice, 30_000)
+    tell(engine, browser, refund, RefundState.SUCCEEDED)
+    with begin(engine, browser.merchant_id) as session:
+        in_seconds = func.date_trunc("second", Refund.submitted_at)
+        session.execute(update(Refund).values(succeeded_at=in_seconds))
+
+    page = browser.text(f"/merchant/refunds/{refund}")
+
+    assert page.index("Paid to the payer") < page.index("Set aside; the channel is told")

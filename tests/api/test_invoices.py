@@ -144,6 +144,17 @@ def test_a_second_checkout_returns_the_open_payment(caller: Caller, invoice: str
     assert caller.post(path, {"channel": "wechat"}).get_json() == first
 
 
+def test_a_payer_is_sent_back_to_a_plain_web_page_only(caller: Caller, invoice: str) -> None:
+    path, bad = f"/invoices/{invoice}/checkout", "https:evil.example.com"
+
+    refused = caller.post(path, {"channel": "wechat", "returnUrl": bad})
+    taken = caller.post(path, {"channel": "wechat", "returnUrl": "http://localhost:3000/done"})
+
+    assert (refused.status_code, refused.get_json()["code"]) == (422, "bad_return_url")
+    assert refused.get_json()["path"] == "returnUrl"
+    assert taken.status_code == 200  # one of the sandbox
+
+
 def test_an_unknown_channel_is_refused(caller: Caller, invoice: str) -> None:
     answer = caller.post(f"/invoices/{invoice}/checkout", {"channel": "cash"})
 

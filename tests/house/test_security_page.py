@@ -9,7 +9,7 @@ PAGE = ROOT / "docs" / "security.md"
 _ROW = re.compile(r"^\| (?P<ids>[^|]+) \| (?P<promise>[^|]+) \| (?P<proof>[^|]+) \|$", re.MULTILINE)
 _PROOF = re.compile(r"`(?P<path>tests/[\w/]+\.py)::(?P<test>test_\w+)`")
 _TEST = re.compile(r"^def (test_\w+)", re.MULTILINE)
-_ID = re.compile(r"[FXIWMT]\d{1,3}(–[FX]\d{1,3})?")
+_ID = re.compile(r"[FILMTWX]\d{1,3}(–[FX]\d{1,3})?")
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from flask import request, url_for
 from flask_babel import gettext as _
@@ -11,19 +10,19 @@ from werkzeug.wrappers import Response
 
 from app.core import clock
 from app.core.errors import Invalid, NotFound
-from app.core.ids import find_merchant, show_merchant
+from app.core.ids import show_merchant
 from app.core.money import Currency, Money
 from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
-from app.core.periods import local_midnight
 from app.extensions import reading
 from app.risk import hits, queries
 from app.risk.hits import HitFilter
-from app.risk.models import RiskHit
+from app.risk.models import RiskHit, Switch
 from app.risk.queries import Standing, State
 from app.risk.rules import SHANGHAI, Rule
 from app.web import csv, listing, risk_words
 from app.web.admin import merchant_names
-from app.web.invoice_filters import chosen_day
+from app.web.admin_filters import chosen_merchant
+from app.web.day_filters import chosen_span
 from app.web.page import page
 from app.web.refusals import say
 
@@ -52,13 +51,17 @@ _ALL = 100
 
 @dataclass(frozen=True)
 class HitRow:
-    """A hit, whose it is, and what the rule and its maximum are called."""
+    """A hit, whose it is, and what the rule and its maximum are called.
+
+    `frozen` is what of the merchant was, where that is why.
+    """
 
     hit: RiskHit
     merchant: str
     merchant_url: str
     rule: str
     maximum: str
+    frozen: str
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def admin_risk_hits() -> Response:
 def hit_rows(session: Session, found: Sequence[RiskHit]) -> list[HitRow]:
     """Return hits as lists show them."""
     named = merchant_names(session, (hit.merchant_id for hit in found))
-    rules = risk_words.rules()
+    rules, switches = risk_words.rules(), risk_words.switches()
     return [
         HitRow(
             hit,
@@ -144,6 +147,7 @@ def hit_rows(session: Session, found: Sequence[RiskHit]) -> list[HitRow]:
             url_for("web.admin_risk_of", merchant=show_merchant(hit.merchant_id)),
             rules[hit.rule],
             risk_words.measured(hit.rule, hit.maximum),
+            switches[Switch(hit.subject)][0] if hit.rule is Rule.FROZEN else "",
         )
         for hit in found
     ]
@@ -168,27 +172,13 @@ def _hits(found: Page[HitRow], *, status: int = 200, error: str = "") -> Respons
 
 def _wanted() -> HitFilter:
     """Read the filter from the address. Raises Invalid and NotFound."""
+    from_at, until_at = chosen_span(SHANGHAI)
     return HitFilter(
-        merchant_id=_chosen_merchant(),
+        merchant_id=chosen_merchant(),
         rule=listing.chosen(Rule, "rule"),
-        from_at=_midnight("from"),
-        until_at=_midnight("to", after=timedelta(days=1)),
+        from_at=from_at,
+        until_at=until_at,
     )
-
-
-def _chosen_merchant() -> int | None:
-    text = request.args.get("merchant", "").strip()
-    if not text:
-        return None
-    found = find_merchant(text)
-    if found is None:
-        raise NotFound("there is no merchant of this id", path="merchant")
-    return found
-
-
-def _midnight(name: str, after: timedelta = timedelta()) -> datetime | None:
-    day = chosen_day(name)
-    return local_midnight(day + after, SHANGHAI) if day else None
 
 
 def _find(
@@ -207,7 +197,7 @@ def _hit_rows(wanted: HitFilter) -> Iterator[tuple[object, ...]]:
 
     for row in csv.all_rows(read_page):
         hit = row.hit
-        at, id_ = hit.at.isoformat(timespec="seconds"), show_merchant(hit.merchant_id)
+        at, id_ = csv.moment(hit.at), show_merchant(hit.merchant_id)
         yield at, id_, row.merchant, hit.rule, hit.subject, hit.amount_minor, hit.maximum
 
 

@@ -16,7 +16,7 @@ from app.core.errors import Invalid
 from app.core.ids import Prefix, read, show
 from app.core.paging import Page
 from app.extensions import transaction
-from app.web import csv, listing
+from app.web import csv, listing, webhook_words
 from app.web.page import page
 from app.web.refusals import say
 from app.webhooks import delivering, queries
@@ -93,6 +93,7 @@ def webhook_delivery(delivery_id: str) -> Response:
         message_id=show(Prefix.WEBHOOK_EVENT, delivery.event_id),
         endpoint_url=url_for("web.webhook", endpoint_id=endpoint_id),
         attempts=list(reversed(attempts)),
+        errors=webhook_words.attempt_errors(),
         payload=json.dumps(payload, ensure_ascii=False, indent=2),
         size=len(delivery.event.payload.encode()),
     )

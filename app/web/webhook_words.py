@@ -6,6 +6,7 @@ from typing import NamedTuple
 from flask_babel import gettext as _
 
 from app.webhooks.catalogue import SUBSCRIBABLE, EventType
+from app.webhooks.sending import AttemptError
 
 
 class Choice(NamedTuple):
@@ -73,6 +74,18 @@ def event_words() -> dict[EventType, str]:
         EventType.PAYOUT_COMPLETED: _("A payout left for your bank account."),
         EventType.PAYOUT_FAILED: _("A payout came back from the bank."),
         EventType.WEBHOOK_TEST: _("A test message; nothing happened."),
+    }
+
+
+def attempt_errors() -> dict[AttemptError, str]:
+    """Return why an attempt got no answer."""
+    return {
+        AttemptError.BLOCKED: _("address not allowed"),
+        AttemptError.NAME_NOT_FOUND: _("name not found"),
+        AttemptError.NOT_CONNECTED: _("no connection"),
+        AttemptError.TLS_FAILED: _("TLS failed"),
+        AttemptError.TIMED_OUT: _("timed out"),
+        AttemptError.INVALID_RESPONSE: _("not HTTP"),
     }
 
 

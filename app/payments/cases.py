@@ -17,6 +17,7 @@ from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.core.text import clean_name
 from app.payments import queries, refund_queries, refunds
 from app.payments.models import CASE, CaseEvent, CaseStatus, UnallocatedPayment
+from app.payments.platform_filter import EVERYTHING, PlatformFilter
 from app.payments.refund_models import UNDER_WAY, Refund, RefundStatus
 
 # Under way, by the index that has only those.
@@ -68,10 +69,11 @@ def keep(
     return case
 
 
-def count_all(reader: Session) -> Waiting:
-    """Return how much waits over all merchants."""
-    open_cases = select(func.count()).where(UnallocatedPayment.status == CaseStatus.OPEN)
-    stuck = select(func.count()).where(*_STUCK)
+def count_all(reader: Session, wanted: PlatformFilter = EVERYTHING) -> Waiting:
+    """Return how much of what is wanted waits."""
+    is_open = UnallocatedPayment.status == CaseStatus.OPEN
+    open_cases = select(func.count()).where(is_open, *wanted.of(UnallocatedPayment))
+    stuck = select(func.count()).where(*_STUCK, *wanted.of(Refund))
     found = [
         reader.scalar(counted.execution_options(platform=True)) for counted in (open_cases, stuck)
     ]
@@ -88,22 +90,32 @@ def list_open(session: Session) -> Sequence[UnallocatedPayment]:
 
 
 def list_all_open(
-    reader: Session, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+    reader: Session,
+    wanted: PlatformFilter = EVERYTHING,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
 ) -> Page[UnallocatedPayment]:
     """Return the open cases over all merchants, newest first. Raises Invalid."""
-    statement = select(UnallocatedPayment).where(UnallocatedPayment.status == CaseStatus.OPEN)
+    is_open = UnallocatedPayment.status == CaseStatus.OPEN
+    statement = select(UnallocatedPayment).where(is_open, *wanted.of(UnallocatedPayment))
     anywhere = statement.execution_options(platform=True)
     return newest_first(reader, anywhere, UnallocatedPayment.id, cursor=cursor, limit=limit)
 
 
 def list_all_stuck(
-    reader: Session, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+    reader: Session,
+    wanted: PlatformFilter = EVERYTHING,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
 ) -> Page[Refund]:
     """Return the refunds over all merchants that wait for somebody to act. Raises Invalid.
 
     Those are abnormal at their channel, or our account there holds too little for them.
     """
-    anywhere = select(Refund).where(*_STUCK).execution_options(platform=True)
+    statement = select(Refund).where(*_STUCK, *wanted.of(Refund))
+    anywhere = statement.execution_options(platform=True)
     return newest_first(reader, anywhere, Refund.id, cursor=cursor, limit=limit)
 
 

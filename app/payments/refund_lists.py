@@ -1,4 +1,4 @@
-"""Lists of refunds and disputes: which are wanted, page by page, and how many there are."""
+"""Lists of refunds: which are wanted, page by page, how many there are, and of which invoices."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from app.core.db import among
 from app.core.errors import NotFound
 from app.core.ids import Prefix
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
-from app.payments.refund_models import Dispute, DisputeStatus, Refund, RefundStatus
+from app.payments.refund_models import Dispute, Refund, RefundStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +58,6 @@ def counts(session: Session, wanted: RefundFilter) -> dict[RefundStatus, int]:
     conditions = _conditions(replace(wanted, status=None))
     grouped = select(Refund.status, func.count()).where(*conditions).group_by(Refund.status)
     return dict.fromkeys(RefundStatus, 0) | dict(session.execute(grouped).all())
-
-
-def count_disputes(session: Session) -> dict[DisputeStatus, int]:
-    """Return how many disputes stand in each status."""
-    grouped = select(Dispute.status, func.count()).group_by(Dispute.status)
-    return dict.fromkeys(DisputeStatus, 0) | dict(session.execute(grouped).all())
 
 
 def abouts(session: Session, rows: Iterable[Refund | Dispute]) -> Mapping[int, About]:

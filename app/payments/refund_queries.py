@@ -82,23 +82,6 @@ def list_counted(session: Session, order_id: int) -> Sequence[Refund]:
     ).all()
 
 
-def list_disputes(
-    session: Session,
-    *,
-    invoice_id: int | None = None,
-    status: DisputeStatus | None = None,
-    cursor: str | None = None,
-    limit: int = DEFAULT_LIMIT,
-) -> Page[Dispute]:
-    """Return disputes, newest first; each filter that is given narrows the page. Raises Invalid."""
-    statement = select(Dispute)
-    if invoice_id is not None:
-        statement = statement.where(Dispute.invoice_id == invoice_id)
-    if status is not None:
-        statement = statement.where(Dispute.status == status)
-    return newest_first(session, statement, Dispute.id, cursor=cursor, limit=limit)
-
-
 def given_parts(session: Session, order_id: int) -> list[Part]:
     """Return what of a payment went back or is to: by refunds, and by disputes not won."""
     zero = Money.zero(Currency.CNY)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.billing.models import Invoice
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
+from app.payments.platform_filter import EVERYTHING, PlatformFilter
 from app.payments.refund_models import Refund, RefundStatus
 
 
@@ -19,11 +20,15 @@ class Waiting(NamedTuple):
 
 
 def list_all_waiting(
-    reader: Session, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+    reader: Session,
+    wanted: PlatformFilter = EVERYTHING,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
 ) -> Page[Waiting]:
     """Return one page of them, newest first. Raises Invalid and BadCursor."""
-    statement = select(Refund).where(Refund.status == RefundStatus.REQUESTED)
-    statement = statement.execution_options(platform=True)
+    waits = Refund.status == RefundStatus.REQUESTED
+    statement = select(Refund).where(waits, *wanted.of(Refund)).execution_options(platform=True)
     found = newest_first(reader, statement, Refund.id, cursor=cursor, limit=limit)
     numbers = _numbers(reader, found.rows)
     return found.map(lambda refund: Waiting(refund, numbers[refund.merchant_id, refund.invoice_id]))

@@ -1,21 +1,25 @@
 """Disputes over all merchants, as operators record what a channel tells us, and its decision."""
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from flask import flash, redirect, request, url_for
 from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.core.errors import Refusal
+from app.core.errors import Invalid, NotFound, Refusal
 from app.core.ids import Prefix, read, show, show_merchant
 from app.core.money import Currency
+from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from app.extensions import reading, transaction
 from app.identity import clocks
 from app.identity import queries as identity
 from app.payments import dispute_queries, disputes
+from app.payments.dispute_queries import DisputeFilter
 from app.payments.disputes import Complaint
-from app.payments.refund_models import DisputeStatus
-from app.web import access, listing
+from app.payments.refund_models import Dispute, DisputeStatus
+from app.web import access, admin_filters, csv, listing
 from app.web.admin import known_merchant, merchant_names
 from app.web.amounts import read_amount
 from app.web.disputes import tabs
@@ -27,30 +31,46 @@ _BLANK = {"merchant": "", "number": "", "amount": "", "case_no": "", "charge": "
 _FIELDS = {"amountMinor": "amount", "channelCaseNo": "case_no"}
 """What refusals call the fields of the form."""
 
+_HEADER = (
+    "id",
+    "merchant_id",
+    "merchant",
+    "status",
+    "channel",
+    "channel_case_no",
+    "amount_cny_minor",
+    "settlement_currency",
+    "settlement_minor",
+    "charge_minor",
+    "reason",
+    "opened_at",
+    "opened_by",
+    "closed_at",
+    "closed_by",
+)
+
+
+class Row(NamedTuple):
+    """A dispute, and whose it is."""
+
+    dispute: Dispute
+    merchant: str
+    merchant_id: str
+    id: str
+
 
 def admin_disputes() -> Response:
-    """Show one page of disputes over all merchants."""
-    status = listing.chosen(DisputeStatus, "status")
-    with reading() as session:
-        found = dispute_queries.list_all(session, status=status, cursor=listing.cursor())
-        counted = dispute_queries.count_all(session)
-        named = merchant_names(session, (row.merchant_id for row in found.rows))
-    return page(
-        "admin/disputes.html",
-        fragment="rows",
-        nav="disputes",
-        rows=[
-            (
-                row,
-                named[row.merchant_id],
-                show_merchant(row.merchant_id),
-                show(Prefix.DISPUTE, row.id),
-            )
-            for row in found.rows
-        ],
-        pager=listing.pager(found.next_cursor),
-        tabs=listing.tabs("status", tabs(counted)),
-    )
+    """Show one page of disputes over all merchants, or all that are filtered as a file."""
+    try:
+        wanted = _wanted()
+        if listing.wants_csv():
+            return csv.answer("disputes", _HEADER, _csv_rows(wanted))
+        with reading() as session:
+            found = _find(session, wanted, listing.cursor())
+            counted = dispute_queries.count_all(session, wanted)
+    except (Invalid, NotFound) as refusal:
+        return _index(Page([], None), {}, status=422, error=say(refusal))
+    return _index(found, counted)
 
 
 def new_dispute() -> Response:
@@ -81,6 +101,77 @@ def close_dispute(merchant: str, dispute_id: str) -> Response:
     else:
         flash(_("The dispute is won.") if is_won else _("The dispute is lost."), "ok")
     return redirect(url_for("web.admin_disputes"), 303)
+
+
+def _index(
+    found: Page[Row], counted: Mapping[DisputeStatus, int], *, status: int = 200, error: str = ""
+) -> Response:
+    return page(
+        "admin/disputes.html",
+        fragment="rows",
+        status=status,
+        nav="disputes",
+        rows=found.rows,
+        error=error,
+        pager=listing.pager(found.next_cursor),
+        tabs=listing.tabs("status", tabs(counted)),
+        csv_url=listing.csv_url(),
+        **admin_filters.fields("q", "status", "merchant", "channel"),
+    )
+
+
+def _wanted() -> DisputeFilter:
+    """Read the filter from the address. Raises Invalid and NotFound."""
+    chosen = admin_filters.chosen()
+    return DisputeFilter(
+        merchant_id=chosen.merchant_id,
+        channel=chosen.channel,
+        status=listing.chosen(DisputeStatus, "status"),
+        q=request.args.get("q", "").strip(),
+    )
+
+
+def _find(
+    session: Session, wanted: DisputeFilter, cursor: str | None, *, limit: int = DEFAULT_LIMIT
+) -> Page[Row]:
+    found = dispute_queries.list_all(session, wanted, cursor=cursor, limit=limit)
+    named = merchant_names(session, (each.merchant_id for each in found.rows))
+    return found.map(
+        lambda each: Row(
+            each,
+            named[each.merchant_id],
+            show_merchant(each.merchant_id),
+            show(Prefix.DISPUTE, each.id),
+        )
+    )
+
+
+def _csv_rows(wanted: DisputeFilter) -> Iterator[tuple[object, ...]]:
+    """Yield a line for each dispute; amounts are whole numbers of minor units."""
+
+    def read_page(cursor: str | None) -> Page[Row]:
+        with reading() as session:
+            return _find(session, wanted, cursor, limit=MAX_LIMIT)
+
+    for row in csv.all_rows(read_page):
+        each = row.dispute
+        yield (
+            row.id,
+            row.merchant_id,
+            row.merchant,
+            each.status,
+            each.channel,
+            each.channel_case_no,
+            each.amount_minor,
+            each.settlement_currency,
+            each.settlement_minor,
+            each.charge_minor,
+            each.reason,
+            csv.moment(each.opened_at),
+            each.opened_by,
+            csv.moment(each.closed_at),
+            each.closed_by,
+        )
 
 
 def _record(form: Form) -> None:

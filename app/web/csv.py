@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import chain
 from typing import TypeVar
 
@@ -47,6 +48,11 @@ def all_rows(read: Callable[[str | None], Page[T]]) -> Iterator[T]:
         cursor = page.next_cursor
         if cursor is None:
             return
+
+
+def moment(at: datetime | None) -> str:
+    """Write an instant to the second; one that has not come is an empty cell."""
+    return at.isoformat(timespec="seconds") if at else ""
 
 
 def guarded(cell: object) -> str:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -15,10 +14,10 @@ from app.billing import invoice_lists
 from app.billing.invoice_lists import OVERDUE, InvoiceFilter, InvoiceSort
 from app.billing.models import InvoiceKind, InvoiceStatus
 from app.core.decimals import InvalidDecimal
-from app.core.errors import Invalid
 from app.core.money import Currency
 from app.web import listing
 from app.web.access import now
+from app.web.day_filters import chosen_day
 from app.web.usage_names import chosen_customer
 
 NAMES = ("q", "status", "kind", "customer", "currency", "from", "to", "least", "most")
@@ -111,17 +110,6 @@ def fields() -> dict[str, Any]:
         ],
         "has_more": any(request.args.get(name) for name in NAMES[3:]),
     }
-
-
-def chosen_day(name: str) -> date | None:
-    """Return the filter `name` as a day, or None when it is not set. Raises Invalid."""
-    text = request.args.get(name, "")
-    if not text:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise Invalid("must be a day such as 2026-05-31", path=name) from error
 
 
 def _fen(name: str) -> int | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from flask import abort, flash, g, redirect, request, url_for
 from flask_babel import gettext as _
@@ -316,15 +316,11 @@ def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
             bill.platform_fee_minor,
             bill.settlement_currency,
             bill.settlement_minor,
-            _moment(bill.finalized_at),
-            _moment(bill.due_at),
-            _moment(bill.paid_at),
+            csv.moment(bill.finalized_at),
+            csv.moment(bill.due_at),
+            csv.moment(bill.paid_at),
             row.public_id,
         )
-
-
-def _moment(value: datetime | None) -> str:
-    return value.isoformat(timespec="seconds") if value else ""
 
 
 def _preview(session: Session, contract: Contract, customer: Customer) -> Upcoming:

@@ -10,7 +10,8 @@ from app.core.errors import Refusal
 from app.core.ids import Prefix, show
 from app.core.money import Currency, Money
 from app.core.paging import MAX_LIMIT
-from app.payments import refund_queries, refunds
+from app.payments import dispute_queries, refund_queries, refunds
+from app.payments.dispute_queries import DisputeFilter
 from app.payments.refund_models import Dispute, Refund, RefundPurpose, RefundStatus
 from app.payments.refunds import Preview, RefundRequest
 from app.web.access import now
@@ -55,7 +56,8 @@ class Card:
 def card(session: Session, invoice: Invoice) -> Card:
     """Return the card of the invoice's page."""
     preview, why_not = _work_out(session, invoice)
-    disputes = refund_queries.list_disputes(session, invoice_id=invoice.id, limit=MAX_LIMIT).rows
+    of_invoice = DisputeFilter(invoice_id=invoice.id)
+    disputes = dispute_queries.list_disputes(session, of_invoice, limit=MAX_LIMIT).rows
     refund_url = url_of_each("web.refund", "refund_id")
     dispute_url = url_of_each("web.dispute", "dispute_id")
     return Card(

@@ -6,8 +6,9 @@ from sqlalchemy.orm import Session
 
 from app.core.ids import Prefix, show
 from app.core.paging import MAX_LIMIT
-from app.payments import cases, refund_queries
+from app.payments import cases, dispute_queries, refund_queries
 from app.payments import queries as payments
+from app.payments.dispute_queries import DisputeFilter
 from app.payments.models import UnallocatedPayment
 from app.payments.refund_models import Dispute, DisputeStatus, Refund, RefundStatus
 from app.web.amounts import grouped
@@ -19,9 +20,8 @@ def list_troubles(session: Session) -> list[Trouble]:
     stalled = refund_queries.list_refunds(
         session, status=RefundStatus.ABNORMAL, limit=MAX_LIMIT
     ).rows
-    disputed = refund_queries.list_disputes(
-        session, status=DisputeStatus.OPEN, limit=MAX_LIMIT
-    ).rows
+    undecided = DisputeFilter(status=DisputeStatus.OPEN)
+    disputed = dispute_queries.list_disputes(session, undecided, limit=MAX_LIMIT).rows
     return [
         *(_aside(session, case) for case in cases.list_open(session)),
         *map(_stalled, stalled),

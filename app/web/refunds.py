@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +16,6 @@ from app.core.errors import Conflict, Invalid
 from app.core.ids import Prefix, read, show
 from app.core.money import Currency, Money
 from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
-from app.core.periods import local_midnight
 from app.customers import queries as customers
 from app.customers.queries import CustomerName
 from app.extensions import transaction
@@ -28,7 +26,7 @@ from app.payments.refund_lists import RefundFilter
 from app.payments.refund_models import Refund, RefundStatus
 from app.web import access, csv, listing, refund_story, refund_words
 from app.web.addresses import url_of_each
-from app.web.invoice_filters import chosen_day
+from app.web.day_filters import chosen_span
 from app.web.ledger import groups_of
 from app.web.page import page
 from app.web.refusals import say
@@ -172,21 +170,15 @@ def _tabs(counted: Mapping[RefundStatus, int]) -> list[tuple[str, str, int | Non
 
 def _wanted(session: Session) -> RefundFilter:
     """Read the filter from the address. Raises Invalid and NotFound."""
-    last_day = chosen_day("to")
+    from_at, until_at = chosen_span(ZoneInfo(g.merchant.time_zone))
     return RefundFilter(
         status=listing.chosen(RefundStatus, "status"),
         channel=listing.chosen(ChannelName, "channel"),
         customer_id=chosen_customer(session),
-        from_at=_midnight("from"),
-        until_at=_midnight("to", after=timedelta(days=1)) if last_day else None,
+        from_at=from_at,
+        until_at=until_at,
         q=request.args.get("q", "").strip(),
     )
-
-
-def _midnight(name: str, after: timedelta = timedelta()) -> datetime | None:
-    """Return when the day of a filter begins where the merchant lives."""
-    day = chosen_day(name)
-    return local_midnight(day + after, ZoneInfo(g.merchant.time_zone)) if day else None
 
 
 def _find(
@@ -232,11 +224,9 @@ def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
             each.trouble,
             each.out_refund_no,
             each.channel_refund_id,
-            *map(_exact, (each.created_at,)),
+            csv.moment(each.created_at),
             each.created_by,
-            *map(_exact, (each.submitted_at, each.succeeded_at, each.ended_at)),
+            csv.moment(each.submitted_at),
+            csv.moment(each.succeeded_at),
+            csv.moment(each.ended_at),
         )
-
-
-def _exact(at: datetime | None) -> str:
-    return at.isoformat(timespec="seconds") if at else ""

@@ -93,9 +93,9 @@ def test_a_call_before_our_own_commit_is_booked_when_it_comes_again(
     assert send(client, body).status_code == 404
     day = timedelta(hours=24, seconds=1)
     with begin(engine, None) as session:
-        late = quarantine.list_quarantined(session, now=clock.now() + day, limit=1000)
+        late = quarantine.list_quarantined(session, now=clock.now() + day, limit=1000).rows
         assert "EV-early" in {call.notice_id for call in late}
-        now = quarantine.list_quarantined(session, now=clock.now(), limit=1000)
+        now = quarantine.list_quarantined(session, now=clock.now(), limit=1000).rows
         assert "EV-early" not in {call.notice_id for call in now}
 
     with transaction() as session:  # our commit
@@ -103,7 +103,7 @@ def test_a_call_before_our_own_commit_is_booked_when_it_comes_again(
     assert send(client, body).status_code == 204
 
     with begin(engine, None) as session:
-        late = quarantine.list_quarantined(session, now=clock.now() + day, limit=1000)
+        late = quarantine.list_quarantined(session, now=clock.now() + day, limit=1000).rows
         assert "EV-early" not in {call.notice_id for call in late}
 
 

@@ -23,7 +23,8 @@ from app.core.ids import Prefix, read, show
 from app.core.money import Currency, Money
 from app.identity import clocks, merchants
 from app.identity.models import Merchant, Scope
-from app.payments import disputes, refund_mailing, refund_queries, refunds
+from app.payments import dispute_queries, disputes, refund_mailing, refund_queries, refunds
+from app.payments.dispute_queries import DisputeFilter
 from app.payments.refund_models import (
     Dispute,
     DisputeStatus,
@@ -92,6 +93,7 @@ class RefundQuery(PageQuery, kw_only=True):
 class DisputeQuery(PageQuery, kw_only=True):
     invoice_id: str | None = None
     status: DisputeStatus | None = None
+    channel: ChannelName | None = None
 
 
 class RefundLineOut(Out):
@@ -350,13 +352,13 @@ def set_refund_settings(call: Call, body: RefundSettingsIn) -> RefundSettingsOut
     errors=(404,),
 )
 def list_disputes(call: Call, query: DisputeQuery) -> Listing[DisputeOut]:
-    """List disputes: all, of one invoice, or of one status."""
-    page = refund_queries.list_disputes(
-        call.session,
+    """List disputes: all, of one invoice, of one status, or of one channel."""
+    wanted = DisputeFilter(
         invoice_id=read(Prefix.INVOICE, query.invoice_id) if query.invoice_id else None,
         status=query.status,
-        **query.page,
+        channel=query.channel,
     )
+    page = dispute_queries.list_disputes(call.session, wanted, **query.page)
     return DisputeList.of(page, DisputeOut.of)
 
 

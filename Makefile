@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help run demo test check fmt lock docs i18n bench setup setup-dev clean
+.PHONY: help run demo test check fmt lock docs i18n bench chaos setup setup-dev clean
 
 help: ## Print the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /	/' | sort
@@ -34,6 +34,9 @@ bench: setup-dev ## Run every benchmark; bench-NAME runs one
 
 bench-%: setup-dev
 	@$(BIN)/python -m bench $*
+
+chaos: setup-dev ## Kill every process, 30 times, while money moves: nothing lost, nothing twice
+	@$(BIN)/python -m bench chaos
 
 lock: $(BIN)/uv ## Resolve the dependencies again into the hashed lock files
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header -q -o requirements.lock

@@ -1,15 +1,17 @@
 """Run benchmarks: `python -m bench NAME [--rounds 5] [--scale 1] [--json out.json]`.
 
-`NAME` may be `all`. Prints a table and, as its last lines, one JSON object for each benchmark.
-Ends with 1 when a gate is missed.
+`NAME` may be `all`; `chaos` takes `--kills 30 --seed 7`. Prints a table and, as its last lines, one
+JSON object for each benchmark. Ends with 1 when a gate is missed.
 """
 
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from bench import (
+    chaos,
     crashes,
     growth,
     ingest,
@@ -23,6 +25,7 @@ from bench import (
 )
 
 BENCHMARKS = {
+    "chaos": chaos.run,
     "crash": storms.run_crash,
     "crashes": crashes.run,
     "dup": storms.run_dup,
@@ -45,10 +48,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="batches per round, relative")
     parser.add_argument("--json", type=Path, help="also write the last line to this file")
+    parser.add_argument("--kills", type=int, help="of chaos; 30 times the scale")
+    parser.add_argument("--seed", type=int, help="of chaos; drawn, and told, if none is given")
     asked = parser.parse_args(arguments)
 
     names = sorted(BENCHMARKS) if asked.name == "all" else [asked.name]
-    results = [BENCHMARKS[name](rounds=asked.rounds, scale=asked.scale) for name in names]
+    benchmarks = BENCHMARKS | {"chaos": partial(chaos.run, seed=asked.seed, kills=asked.kills)}
+    results = [benchmarks[name](rounds=asked.rounds, scale=asked.scale) for name in names]
     lines = "\n".join(json.dumps(result, sort_keys=True) for result in results)
     if asked.json:
         asked.json.write_text(lines + "\n")

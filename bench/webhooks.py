@@ -30,6 +30,7 @@ from app.webhooks.claiming import claim, release
 from app.webhooks.completing import Sent, complete
 from app.webhooks.draining import CLAIM_LIMIT, LANES, Drain
 from app.webhooks.examples import EXAMPLES
+from app.webhooks.payloads import InvoiceData
 from app.webhooks.sending import Attempt, Sender
 from app.webhooks.signing import new_secret, sign
 from bench import harness
@@ -165,6 +166,7 @@ def _shop(engine: Engine, port: int, count: int, *, served: int = ENDPOINTS) -> 
             )
         session.flush()  # what is owed refers to them
         example = EXAMPLES[EventType.INVOICE_PAID]
+        assert isinstance(example, InvoiceData)
         told = {
             f"inv_{number}": replace(example, invoice_id=f"inv_{number}")
             for number in range(count // served)

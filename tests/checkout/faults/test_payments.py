@@ -20,7 +20,7 @@ WORTH_NOTHING = [
     (channel, kind) for channel in ChannelName for kind in ("drop", *REFUSED, "unknown_serial")
 ]
 WORTH_NOTHING += [(WECHAT, "stale")]
-ODD: dict[str, dict[str, object]] = {
+ODD: dict[str, dict[str, float]] = {
     "delay": {"seconds": 0.2},
     "duplicate": {"copies": 12},
     "reorder": {"seconds": 0.2},
@@ -69,12 +69,13 @@ def test_an_old_notice_of_alipays_pays_for_it_signs_no_time(shop: Shop) -> None:
 @pytest.mark.parametrize("kind", ODD)
 def test_notices_that_come_often_late_or_out_of_order_pay_once(shop: Shop, kind: str) -> None:
     invoice, order = shop.opened()
+    copies = ODD[kind].get("copies", 1)
     shop.fault(order, kind, count=1, **ODD[kind])
 
     shop.pay(order)
 
     until(lambda: shop.has_bitten(order, kind))
-    until(lambda: len(shop.attempts(order)) == ODD[kind].get("copies", 1))
+    until(lambda: len(shop.attempts(order)) >= copies)
     shop.is_paid_once(invoice)
 
 

@@ -118,6 +118,7 @@ def test_the_code_is_scanned_off_the_screen_and_the_page_turns_green(
 @pytest.mark.parametrize(("way", "user_agent"), [("wechat.h5", MOBILE), ("alipay.wap", ALIPAY)])
 def test_a_mobile_goes_to_the_app_and_comes_back_to_a_paid_invoice(
     app: Flask,
+    simulator: Simulator,
     browser: Browser,
     *,
     contexts: list[BrowserContext],
@@ -129,12 +130,15 @@ def test_a_mobile_goes_to_the_app_and_comes_back_to_a_paid_invoice(
     page = payer.page
     page.goto(address(app, due, "zh"))
     check(page)
-    page.locator(f"button[value='{way}']").click()
+    with page.expect_request(lambda ask: f":{simulator.port}/" in ask.url) as left:
+        page.locator(f"button[value='{way}']").click()
+    told = left.value.all_headers()["referer"]
 
     page.locator("button[value=pay]").click()  # one tap has led to the app
 
     expect(page.locator("main[data-state=paid]")).to_be_visible()
     check(page)
+    assert told == f"{app.extensions['buffmoney'].settings.base_url}/"  # and not the link
     assert payer.complaints == []
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
 import httpx
@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 15
 
 _LOOK_SECONDS = 0.15
 _AGAIN_SECONDS = 0.1
-_BUSY = {429, 500, 502, 503, 504}
+_BUSY = {429, 502, 503, 504}
 _UNDER_WAY = "payment_under_way"
 _PLANS: tuple[dict[str, Any], ...] = ({}, {}, {"times": 3}, {"times": 3}, {"notify": "drop"})
 _PARTS: tuple[tuple[int, ...], ...] = ((), (100,), (30,), (40, 60), (40, 35))
@@ -54,6 +54,12 @@ class Acknowledged:
     refunds: list[str] = field(default_factory=list)  # by their reasons
     calls: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    _counting: Lock = field(default_factory=Lock)
+
+    def count(self, answer: str) -> None:
+        """Count how a call ended."""
+        with self._counting:
+            self.calls[answer] += 1
 
 
 class Merchant:
@@ -99,9 +105,9 @@ class Merchant:
             try:
                 answer = self._client.request(method, path, json=body, headers=headers, timeout=10)
             except httpx.TransportError as error:
-                self._told.calls[type(error).__name__] += 1
+                self._told.count(type(error).__name__)
             else:
-                self._told.calls[str(answer.status_code)] += 1
+                self._told.count(str(answer.status_code))
                 if answer.is_success:
                     return answer
                 if answer.status_code not in _BUSY and _UNDER_WAY not in answer.text:

@@ -21,12 +21,16 @@ from app.ledger.queries import unbalanced
 from bench.buyers import Acknowledged
 
 Fact = tuple[str | int, ...]
+Comparison = tuple[str, Iterable[Fact], Iterable[Fact]]
+"""What is compared, what is wanted, what is found."""
 
 _CLEARING = f"{Account.CHANNEL_CLEARING}/"
 _INVOICES = "SELECT id, note, number IS NOT NULL, paid_at IS NOT NULL FROM invoices"
 _ORDERS = "SELECT id, invoice_id, channel, out_trade_no, captured_minor FROM payment_orders"
 _CASES = "SELECT payment_order_id FROM unallocated_payments"
-_REFUNDS = "SELECT id, purpose, reason, out_refund_no, amount_minor, status FROM refunds"
+_REFUNDS = """
+SELECT id, payment_order_id, purpose, reason, out_refund_no, amount_minor, status FROM refunds
+"""
 _CLEARED = """
 SELECT split_part(account.name, '/', 2), invoice_id, amount_minor
   FROM ledger_entries AS entry
@@ -72,11 +76,21 @@ class Order(NamedTuple):
 
 class Refund(NamedTuple):
     id: int
+    order_id: int
     purpose: str
     reason: str
     out_refund_no: str
     minor: int
     status: str
+
+    @property
+    def is_of_invoice(self) -> bool:
+        """Whether somebody asked for it; else it is of money that paid nothing."""
+        return self.purpose == "invoice"
+
+    @property
+    def has_succeeded(self) -> bool:
+        return self.status == "succeeded"
 
 
 class Cleared(NamedTuple):
@@ -202,19 +216,16 @@ def compare(
     return Verdict(lost, doubled)
 
 
-Comparison = tuple[str, Iterable[Fact], Iterable[Fact]]
-
-
 def _acknowledged(told: Acknowledged, ours: OurBooks) -> Iterator[Comparison]:
     """Yield what the merchant was told is done, and what is done."""
-    of_invoices = [refund for refund in ours.refunds if refund.purpose == "invoice"]
     orders = {show(Prefix.PAYMENT_ORDER, order.id) for order in ours.orders}
     asked = set(told.orders)  # one that is open already is handed out again
     yield "customer", _alone(told.customers), _alone(ours.customers)
     issued = [invoice.note for invoice in ours.invoices if invoice.is_issued]
     yield "invoice issued", _alone(told.invoices), _alone(issued)
     yield "payment order", _alone(asked), _alone(asked & orders)
-    yield "refund", _alone(told.refunds), _alone(refund.reason for refund in of_invoices)
+    refunds = [refund.reason for refund in ours.refunds if refund.is_of_invoice]
+    yield "refund", _alone(told.refunds), _alone(refunds)
 
 
 def _money(channels: ChannelsBook, ours: OurBooks) -> Iterator[Comparison]:
@@ -243,12 +254,15 @@ def _money(channels: ChannelsBook, ours: OurBooks) -> Iterator[Comparison]:
         {(invoice_id,) for invoice_id, _ in paid},
         [(invoice.id,) for invoice in ours.invoices if invoice.is_paid],
     )
+    yield (
+        "money that paid nothing, sent back",
+        [(order.id, order.captured or 0) for order in captured if order.id in ours.cases],
+        [(refund.order_id, refund.minor) for refund in ours.refunds if not refund.is_of_invoice],
+    )
     refunds = [(refund.out_refund_no, refund.minor) for refund in ours.refunds]
     returned = [(back.out_refund_no, back.minor) for back in channels.returns]
     succeeded = [
-        (refund.out_refund_no, refund.minor)
-        for refund in ours.refunds
-        if refund.status == "succeeded"
+        (refund.out_refund_no, refund.minor) for refund in ours.refunds if refund.has_succeeded
     ]
     yield "refund at the channel", refunds, returned
     yield "refund that succeeded", returned, succeeded
@@ -260,8 +274,8 @@ def _told_outside(
     """Yield which events are owed, and which arrived: each object's by distinct messages."""
     aside = set(ours.cases)
     captured = [order.id for order in ours.orders if order.captured is not None]
-    ended = [refund.id for refund in ours.refunds if refund.status == "succeeded"]
-    of_invoices = [refund.id for refund in ours.refunds if refund.purpose == "invoice"]
+    ended = [refund.id for refund in ours.refunds if refund.has_succeeded]
+    of_invoices = [refund.id for refund in ours.refunds if refund.is_of_invoice]
     once: Mapping[str, Iterable[str]] = {
         "invoice.created": _shown(Prefix.INVOICE, _ids(ours.invoices, is_paid=False)),
         "invoice.paid": _shown(Prefix.INVOICE, _ids(ours.invoices, is_paid=True)),
@@ -296,11 +310,7 @@ def _on_paper(ours: OurBooks) -> Iterator[Comparison]:
         document.storage_key: show(Prefix.INVOICE, document.subject_id)
         for document in ours.documents
     }
-    gone = [
-        refund.id
-        for refund in ours.refunds
-        if refund.status == "succeeded" and refund.purpose == "invoice"
-    ]
+    gone = [refund.id for refund in ours.refunds if refund.has_succeeded and refund.is_of_invoice]
     yield (
         "mail",
         [

@@ -53,7 +53,7 @@ def world() -> World:
         invoices=[Invoice(1, "n", is_issued=True, is_paid=True)],
         orders=[Order(2, 1, "wechat", "t", 10_000)],
         cases=[],
-        refunds=[Refund(3, "invoice", "r", "b", 3_000, "succeeded")],
+        refunds=[Refund(3, 2, "invoice", "r", "b", 3_000, "succeeded")],
         cleared=[Cleared("wechat", 1, 10_000), Cleared("wechat", 1, -3_000)],
         unbalanced=[],
         events=[10, 11, 12, 13, 14],
@@ -133,6 +133,15 @@ def test_money_of_an_order_that_we_do_not_know_is_lost() -> None:
     lost = complete._replace(channels=stranger).verdict().lost
 
     assert {"captured: ('alipay', 'u', 500)", "money in the ledger: ('alipay', 0, 500)"} <= {*lost}
+
+
+def test_money_that_paid_nothing_and_stays_is_lost() -> None:
+    complete = world()
+    stuck = replace(complete.ours, cases=[2])
+
+    lost = complete._replace(ours=stuck).verdict().lost
+
+    assert "money that paid nothing, sent back: (2, 10000)" in lost
 
 
 def test_an_event_that_was_never_told_is_lost() -> None:

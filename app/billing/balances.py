@@ -6,9 +6,10 @@ and the account in the ledger always say the same.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -35,6 +36,18 @@ class BalanceTooLow(Conflict):
     code = "balance_too_low"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFilter:
+    """Which entries a list has. What is not given does not narrow it; times are half-open."""
+
+    kind: EntryKind | None = None
+    from_at: datetime | None = None
+    until_at: datetime | None = None
+
+
+EVERY_ENTRY = EntryFilter()
+
+
 def balance_of(session: Session, customer_id: int) -> Money:
     """Return what the customer has to his credit. Raises NotFound."""
     customer = customers.get_customer(session, customer_id)
@@ -53,12 +66,15 @@ def customers_with_credit(session: Session, customer_ids: Collection[int]) -> se
 def list_entries(
     session: Session,
     customer_id: int,
+    wanted: EntryFilter = EVERY_ENTRY,
     *,
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> Page[BalanceEntry]:
     """Return what moved the customer's balance, newest first. Raises Invalid."""
-    statement = select(BalanceEntry).where(BalanceEntry.customer_id == customer_id)
+    statement = select(BalanceEntry).where(
+        BalanceEntry.customer_id == customer_id, *_conditions(wanted)
+    )
     return newest_first(session, statement, BalanceEntry.id, cursor=cursor, limit=limit)
 
 
@@ -132,6 +148,17 @@ def adjust(
         now=now,
     )
     return entry
+
+
+def _conditions(wanted: EntryFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.kind is not None:
+        conditions.append(BalanceEntry.kind == wanted.kind)
+    if wanted.from_at is not None:
+        conditions.append(BalanceEntry.created_at >= wanted.from_at)
+    if wanted.until_at is not None:
+        conditions.append(BalanceEntry.created_at < wanted.until_at)
+    return conditions
 
 
 def _lock(session: Session, customer_id: int) -> CustomerBalance:

@@ -35,7 +35,6 @@ from app.core.decimals import plain
 from app.core.errors import Conflict
 from app.core.ids import Prefix
 from app.core.money import Currency, Money
-from app.core.paging import DEFAULT_LIMIT, Page, newest_first
 from app.core.text import clean_text
 from app.customers import queries as customers
 from app.fx import conversion
@@ -200,23 +199,6 @@ def _audit(session: Session, note: CreditNote, *, actor: Actor, now: datetime) -
 def get_credit_note(session: Session, credit_note_id: int) -> CreditNote:
     """Return the credit note. Raises NotFound."""
     return db.get(session, CreditNote, credit_note_id, noun="credit note")
-
-
-def list_credit_notes(
-    session: Session,
-    *,
-    invoice_id: int | None = None,
-    customer_id: int | None = None,
-    cursor: str | None = None,
-    limit: int = DEFAULT_LIMIT,
-) -> Page[CreditNote]:
-    """Return credit notes, newest first: all, or of one invoice or customer. Raises Invalid."""
-    statement = select(CreditNote)
-    if invoice_id is not None:
-        statement = statement.where(CreditNote.invoice_id == invoice_id)
-    if customer_id is not None:
-        statement = statement.where(CreditNote.customer_id == customer_id)
-    return newest_first(session, statement, CreditNote.id, cursor=cursor, limit=limit)
 
 
 def payload(note: CreditNote, invoice: Invoice, external_id: str) -> CreditNoteData:

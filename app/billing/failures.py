@@ -67,10 +67,16 @@ def list_failures(
 
 
 def list_all_failures(
-    reader: Session, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+    reader: Session,
+    *,
+    merchant_id: int | None = None,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
 ) -> Page[RunFailure]:
     """Return what waits over all merchants, by the login that reads all. Raises Invalid."""
     statement = select(RunFailure).execution_options(platform=True)
+    if merchant_id is not None:
+        statement = statement.where(RunFailure.merchant_id == merchant_id)
     return newest_first(reader, statement, RunFailure.id, cursor=cursor, limit=limit)
 
 

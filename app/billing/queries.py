@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from app.billing.models import Invoice, InvoiceLine, InvoiceStatus
-from app.billing.run_models import InvoiceRun
+from app.billing.run_models import InvoiceRun, RunTrigger
 from app.core import db
 from app.core.db import Work, merchant_of, run_sql
 from app.core.money import Currency, Money
@@ -117,11 +117,30 @@ def list_runs(
     return newest_first(session, select(InvoiceRun), InvoiceRun.id, cursor=cursor, limit=limit)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs a list has. What is not given does not narrow it."""
+
+    merchant_id: int | None = None
+    trigger: RunTrigger | None = None
+
+
+EVERY_RUN = RunFilter()
+
+
 def list_all_runs(
-    reader: Session, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+    reader: Session,
+    wanted: RunFilter = EVERY_RUN,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
 ) -> Page[InvoiceRun]:
     """Return the runs over all merchants, the last one first: by the login that reads all."""
     statement = select(InvoiceRun).execution_options(platform=True)
+    if wanted.merchant_id is not None:
+        statement = statement.where(InvoiceRun.merchant_id == wanted.merchant_id)
+    if wanted.trigger is not None:
+        statement = statement.where(InvoiceRun.trigger == wanted.trigger)
     return newest_first(reader, statement, InvoiceRun.id, cursor=cursor, limit=limit)
 
 

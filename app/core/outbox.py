@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core.db import Base, Tenant, get_locked, merchant_of, run_sql
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
+from app.core.text import matches
 
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 8
@@ -71,6 +72,14 @@ class Backlog:
     due: int
     dead: int
     oldest_due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs a list has: of one merchant, or with `q` in the name of their task."""
+
+    merchant_id: int | None = None
+    q: str = ""
 
 
 def owe(session: Session, task: str, *, now: datetime, **arguments: str) -> OutboxJob:
@@ -190,12 +199,40 @@ def backlog(reader: Session, *, now: datetime) -> Backlog:
     return Backlog(waiting, due, dead, oldest)
 
 
+def count_unfinished(reader: Session, wanted: JobFilter) -> dict[JobState, int]:
+    """Return how many of these jobs of all merchants wait, and how many are dead.
+
+    Raises InvalidText.
+    """
+    unfinished = JobState.WAITING, JobState.DEAD
+    counted = select(*(func.count().filter(_in_state(state)) for state in unfinished)).where(
+        OutboxJob.done_at.is_(None), *_conditions(wanted)
+    )
+    found = reader.execute(counted.execution_options(platform=True)).one()
+    return dict(zip(unfinished, found, strict=True))
+
+
 def list_jobs(
-    reader: Session, state: JobState, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+    reader: Session,
+    state: JobState,
+    wanted: JobFilter,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
 ) -> Page[OutboxJob]:
-    """Return the jobs of all merchants in one state, the newest first. Raises Invalid."""
-    statement = select(OutboxJob).where(_in_state(state)).execution_options(platform=True)
+    """Return these jobs of all merchants in one state, the newest first. Raises Invalid."""
+    statement = select(OutboxJob).where(_in_state(state), *_conditions(wanted))
+    statement = statement.execution_options(platform=True)
     return newest_first(reader, statement, OutboxJob.id, cursor=cursor, limit=limit)
+
+
+def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.merchant_id is not None:
+        conditions.append(OutboxJob.merchant_id == wanted.merchant_id)
+    if wanted.q:
+        conditions.append(matches(wanted.q, OutboxJob.task))
+    return conditions
 
 
 def _in_state(state: JobState) -> ColumnElement[bool]:

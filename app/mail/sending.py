@@ -18,6 +18,7 @@ from app.core import db, ids, paging
 from app.core.db import Transaction, merchant_of
 from app.core.errors import Refusal
 from app.core.paging import Page
+from app.core.text import matches
 from app.mail.delivery import Mailer, Rejected
 from app.mail.messages import (
     Attachment,
@@ -143,10 +144,24 @@ def get_mail(session: Session, mail_id: int) -> Mail:
 
 
 def list_mails(
-    session: Session, *, cursor: str | None = None, limit: int = paging.DEFAULT_LIMIT
+    session: Session,
+    *,
+    kind: MailKind | None = None,
+    q: str = "",
+    cursor: str | None = None,
+    limit: int = paging.DEFAULT_LIMIT,
 ) -> Page[Mail]:
-    """Return the merchant's mails, newest first: what the mailbox page shows."""
-    return paging.newest_first(session, select(Mail), Mail.id, cursor=cursor, limit=limit)
+    """Return the merchant's mails, newest first: what the mailbox page shows.
+
+    `q` is a part of the subject, or of the recipient's name or address. Raises Invalid.
+    """
+    statement = select(Mail)
+    if kind is not None:
+        statement = statement.where(Mail.kind == kind)
+    if q:
+        found = matches(q, Mail.subject, Mail.recipient, Mail.recipient_name)
+        statement = statement.where(found)
+    return paging.newest_first(session, statement, Mail.id, cursor=cursor, limit=limit)
 
 
 def list_due(session: Session, *, now: datetime, limit: int = 50) -> list[int]:

@@ -1,4 +1,4 @@
-"""The operator's pages, over all merchants: health, invoice runs, queues, and the outbox."""
+"""The operator's pages, over all merchants: health, and what stands in queues."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,8 +6,6 @@ from datetime import datetime
 from typing import Any
 
 import redis
-from flask import abort, flash, redirect, url_for
-from flask_babel import gettext as _
 from rq import Queue, Worker
 from rq.job import Job
 from rq.worker import BaseWorker
@@ -18,12 +16,11 @@ from werkzeug.wrappers import Response
 from app.billing import queries as invoices
 from app.core import clock, outbox
 from app.core.errors import NotFound, Unavailable
-from app.core.ids import Prefix, find_merchant, read, show, show_merchant
-from app.core.outbox import Backlog, JobState, OutboxJob
-from app.extensions import reading, ring, runtime, transaction
+from app.core.ids import find_merchant
+from app.extensions import reading, runtime
 from app.identity import queries as identity
 from app.identity.models import Merchant
-from app.web import health, listing
+from app.web import health
 from app.web.page import page
 
 QUEUES = ("default", "webhooks", "documents")
@@ -74,46 +71,6 @@ def admin_jobs() -> Response:
     except redis.RedisError as error:
         raise Unavailable("the queue does not answer") from error
     return page("admin/jobs.html", nav="jobs", queues=queues, workers=workers, failed=failed)
-
-
-def admin_outbox() -> Response:
-    """Show one page of the jobs that are owed, dead or done."""
-    state = listing.chosen(JobState, "state") or JobState.WAITING
-    with reading() as session:
-        backlog = outbox.backlog(session, now=clock.now())
-        found = outbox.list_jobs(session, state, cursor=listing.cursor())
-        named = merchant_names(session, (job.merchant_id for job in found.rows))
-    return page(
-        "admin/outbox.html",
-        fragment="rows",
-        nav="outbox",
-        rows=[_outbox_row(job, named) for job in found.rows],
-        pager=listing.pager(found.next_cursor),
-        tabs=listing.tabs("state", _states(backlog), default=JobState.WAITING.value),
-        state=state.value,
-    )
-
-
-def revive_job(merchant: str, job_id: str) -> Response:
-    """Make a dead job due again, from its first attempt; one that is not dead is left alone."""
-    merchant_id = find_merchant(merchant)
-    if merchant_id is None:
-        abort(404)
-    with transaction(merchant_id) as session:
-        job = outbox.lock_dead(session, read(Prefix.OUTBOX, job_id))
-        if job is not None:
-            outbox.revive(job, now=clock.now())
-    ring()
-    flash(_("The job is due again."), "ok")
-    return redirect(url_for("web.admin_outbox", state=JobState.DEAD.value), 303)
-
-
-def _states(backlog: Backlog) -> list[tuple[str, str, int | None]]:
-    return [
-        (JobState.WAITING.value, _("Waiting"), backlog.waiting),
-        (JobState.DEAD.value, _("Given up"), backlog.dead),
-        (JobState.DONE.value, _("Done"), None),
-    ]
 
 
 def merchant_names(session: Session, merchant_ids: Iterable[int]) -> dict[int, str]:
@@ -186,14 +143,3 @@ def _last_line(job: Job) -> str:
     result = job.latest_result()
     trace = (result.exc_string if result else "") or ""
     return trace.strip().rpartition("\n")[2]
-
-
-def _outbox_row(job: OutboxJob, named: dict[int, str]) -> dict[str, Any]:
-    merchant = show_merchant(job.merchant_id)
-    public_id = show(Prefix.OUTBOX, job.id)
-    return {
-        "job": job,
-        "id": public_id,
-        "merchant": named[job.merchant_id],
-        "revive_url": url_for("web.revive_job", merchant=merchant, job_id=public_id),
-    }

@@ -1,17 +1,19 @@
-"""Credit notes: the list, one of them, and the form with its preview before it is given."""
+"""Credit notes: the list, its file, one of them, and the form with its preview."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from zoneinfo import ZoneInfo
 
 from flask import flash, g, redirect, request, url_for
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.billing import credit_notes, queries
+from app.billing import credit_note_lists, credit_notes, queries
 from app.billing.credit_amounts import Rest
 from app.billing.credit_models import CreditNote, CreditReason
+from app.billing.credit_note_lists import CreditNoteFilter
 from app.billing.credit_notes import Credit, CreditRequest
 from app.billing.models import Invoice
 from app.core import clock
@@ -19,26 +21,51 @@ from app.core.errors import Invalid, NotFound, Refusal
 from app.core.ids import Prefix, read, show
 from app.core.language import Language
 from app.core.money import Money
+from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from app.customers import queries as customers
-from app.customers.models import Customer
+from app.customers.queries import CustomerName
 from app.documents import store
 from app.documents.models import Document, DocumentKind
 from app.extensions import bound, runtime, transaction
 from app.payments import closing
-from app.web import access, listing
+from app.web import access, csv, listing
+from app.web.addresses import url_of_each
 from app.web.amounts import read_amount
+from app.web.day_filters import chosen_span
 from app.web.forms import Form, blank, typed
 from app.web.page import LANGUAGE_NAMES, page
 from app.web.public_ids import PUBLIC_IDS
+from app.web.refusals import say
+from app.web.usage_names import chosen_customer
+
+_FILTERS = ("q", "reason", "customer", "from", "to")
+_HEADER = (
+    "number",
+    "reason",
+    "note",
+    "invoice",
+    "customer_external_id",
+    "customer_name",
+    "currency",
+    "discount_minor",
+    "tax_minor",
+    "total_minor",
+    "amount_cny_minor",
+    "balance_cny_minor",
+    "created_at",
+    "created_by",
+    "id",
+)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the list: a credit note, whom it is for, and which invoice it corrects."""
+    """One line of the list: a credit note, whom it is for, which invoice it corrects, its page."""
 
     note: CreditNote
-    customer: Customer
-    invoice: Invoice
+    customer: CustomerName
+    invoice_number: str
+    href: str
 
 
 @dataclass(frozen=True)
@@ -52,25 +79,22 @@ class Part:
 
 
 def credit_notes_index() -> Response:
-    with transaction(g.merchant_id) as session:
-        found = credit_notes.list_credit_notes(session, cursor=listing.cursor())
-        rows = _rows(session, found.rows)
-    return page(
-        "credit_notes/index.html",
-        fragment="rows",
-        nav="invoices",
-        rows=rows,
-        reasons=reasons(),
-        pager=listing.pager(found.next_cursor),
-        note_id=partial(show, Prefix.CREDIT_NOTE),
-        **PUBLIC_IDS,
-    )
+    """Show one page of credit notes, or all that are filtered as a file."""
+    if listing.wants_csv():
+        return csv.answer("credit-notes", _HEADER, _csv_rows(g.merchant_id))
+    try:
+        with transaction(g.merchant_id) as session:
+            found = _find(session, _wanted(session), listing.cursor())
+    except Invalid as refusal:
+        return _index(Page([], None), status=422, error=say(refusal))
+    return _index(found)
 
 
 def credit_note(credit_note_id: str) -> Response:
     with transaction(g.merchant_id) as session:
         note = credit_notes.get_credit_note(session, read(Prefix.CREDIT_NOTE, credit_note_id))
-        (row,) = _rows(session, [note])
+        invoice = queries.get_invoice(session, note.invoice_id)
+        customer = customers.get_customer(session, note.customer_id)
         prints = [
             (language, document)
             for language in Language
@@ -79,7 +103,8 @@ def credit_note(credit_note_id: str) -> Response:
     return page(
         "credit_notes/show.html",
         nav="invoices",
-        row=row,
+        invoice=invoice,
+        customer=customer,
         prints=[
             (LANGUAGE_NAMES[language], show(Prefix.DOCUMENT, document.id))
             for language, document in prints
@@ -209,12 +234,81 @@ def _field(rest: Rest) -> str:
     return f"line_{rest.position}"
 
 
-def _rows(session: Session, notes: Sequence[CreditNote]) -> list[Row]:
-    named = customers.customers_by_id(session, {note.customer_id for note in notes})
-    return [
-        Row(note, named[note.customer_id], queries.get_invoice(session, note.invoice_id))
-        for note in notes
-    ]
+def _index(found: Page[Row], *, status: int = 200, error: str = "") -> Response:
+    values = {name: request.args.get(name, "") for name in _FILTERS}
+    return page(
+        "credit_notes/index.html",
+        fragment="rows",
+        status=status,
+        nav="invoices",
+        rows=found.rows,
+        error=error,
+        reasons=reasons(),
+        values=values,
+        is_filtered=any(values.values()),
+        pager=listing.pager(found.next_cursor),
+        csv_url=listing.csv_url(),
+        **PUBLIC_IDS,
+    )
+
+
+def _wanted(session: Session) -> CreditNoteFilter:
+    """Read the filter from the address. Raises Invalid and NotFound."""
+    from_at, until_at = chosen_span(ZoneInfo(g.merchant.time_zone))
+    return CreditNoteFilter(
+        customer_id=chosen_customer(session),
+        reason=listing.chosen(CreditReason, "reason"),
+        from_at=from_at,
+        until_at=until_at,
+        q=request.args.get("q", "").strip(),
+    )
+
+
+def _find(
+    session: Session, wanted: CreditNoteFilter, cursor: str | None, *, limit: int = DEFAULT_LIMIT
+) -> Page[Row]:
+    found = credit_note_lists.list_credit_notes(session, wanted, cursor=cursor, limit=limit)
+    named = customers.customer_names(session, {note.customer_id for note in found.rows})
+    numbers = credit_note_lists.invoice_numbers(session, {note.invoice_id for note in found.rows})
+    url_of = url_of_each("web.credit_note", "credit_note_id")
+    return found.map(
+        lambda note: Row(
+            note,
+            named[note.customer_id],
+            numbers[note.invoice_id],
+            url_of(show(Prefix.CREDIT_NOTE, note.id)),
+        )
+    )
+
+
+def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
+    """Yield a line for each credit note; amounts are whole numbers of minor units."""
+    with transaction(merchant_id) as session:
+        wanted = _wanted(session)
+
+    def read_page(cursor: str | None) -> Page[Row]:
+        with transaction(merchant_id) as session:
+            return _find(session, wanted, cursor, limit=MAX_LIMIT)
+
+    for row in csv.all_rows(read_page):
+        note = row.note
+        yield (
+            note.number,
+            note.reason,
+            note.note,
+            row.invoice_number,
+            row.customer.external_id,
+            row.customer.name,
+            note.currency,
+            note.discount_minor,
+            note.tax_minor,
+            note.pricing_minor,
+            note.amount_minor,
+            note.balance_minor,
+            csv.moment(note.created_at),
+            note.created_by,
+            show(Prefix.CREDIT_NOTE, note.id),
+        )
 
 
 def _part(line: dict[str, object], note: CreditNote) -> Part:

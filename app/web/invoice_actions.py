@@ -8,10 +8,20 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.billing import collection, credit_notes, invoicing, one_off, queries, reissue
+from app.billing import (
+    collection,
+    credit_note_lists,
+    credit_notes,
+    invoicing,
+    one_off,
+    queries,
+    reissue,
+)
+from app.billing.credit_note_lists import CreditNoteFilter
 from app.billing.models import INVOICE, Invoice, InvoiceEvent
 from app.core.errors import Refusal
 from app.core.ids import Prefix, read, show
+from app.core.paging import MAX_LIMIT
 from app.extensions import runtime, transaction
 from app.web import access
 from app.web.refusals import say
@@ -65,7 +75,8 @@ def reissue_invoice(invoice_id: str) -> Response:
 
 def context_of(session: Session, invoice: Invoice) -> dict[str, Any]:
     """Return what may be done with the invoice, and what corrected it."""
-    notes = credit_notes.list_credit_notes(session, invoice_id=invoice.id, limit=100).rows
+    of_invoice = CreditNoteFilter(invoice_id=invoice.id)
+    notes = credit_note_lists.list_credit_notes(session, of_invoice, limit=MAX_LIMIT).rows
     replaced = invoice.reissue_of_id
     return {
         "can_finalize": INVOICE.allows(invoice.status, InvoiceEvent.FINALIZE),

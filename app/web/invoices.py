@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
 
 from flask import abort, flash, g, redirect, request, url_for
 from flask_babel import gettext as _
@@ -12,14 +11,12 @@ from werkzeug.wrappers import Response
 from app.billing import bulk, collection, invoice_lists, previews, queries, resending, runs
 from app.billing.invoice_lists import ListedInvoice
 from app.billing.models import InvoiceStatus
-from app.billing.previews import Preview
 from app.billing.run_models import InvoiceRun, RunTrigger
-from app.core.errors import Conflict, Invalid, Refusal, Unavailable
+from app.core.errors import Conflict, Invalid, Unavailable
 from app.core.ids import Prefix, read, show
 from app.core.language import Language
 from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from app.customers import queries as customers
-from app.customers.models import Contract, ContractStatus, Customer
 from app.customers.queries import CustomerName
 from app.documents import store
 from app.documents.formats import percent
@@ -33,7 +30,6 @@ from app.web.invoice_workings import Figures, workings
 from app.web.page import LANGUAGES, page
 from app.web.refusals import say
 
-_UPCOMING = 20
 _HEADER = (
     "number",
     "kind",
@@ -69,20 +65,6 @@ class Row:
     customer: CustomerName
     public_id: str
     href: str
-
-
-@dataclass(frozen=True)
-class Upcoming:
-    """What the next invoice of a contract comes to so far, or why that can not be said."""
-
-    contract: Contract
-    customer: Customer
-    preview: Preview | None
-    refusal: str = ""
-
-    @property
-    def last_day(self) -> date | None:
-        return self.preview.period_to - timedelta(1) if self.preview else None
 
 
 def invoices() -> Response:
@@ -185,22 +167,6 @@ def run_invoicing() -> Response:
     )
     flash(*told(run))
     return redirect(url_for("web.invoices"), 303)
-
-
-def upcoming_invoices() -> Response:
-    """Show what the open period of each active contract comes to so far."""
-    with transaction(g.merchant_id) as session:
-        found = customers.list_contracts(
-            session, status=ContractStatus.ACTIVE, cursor=listing.cursor(), limit=_UPCOMING
-        )
-        named = customers.customers_by_id(session, [row.customer_id for row in found.rows])
-        rows = [_preview(session, row, named[row.customer_id]) for row in found.rows]
-    return page(
-        "invoices/upcoming.html",
-        nav="invoices",
-        rows=rows,
-        pager=listing.pager(found.next_cursor),
-    )
 
 
 def pdf(document: Document, name: str) -> Response:
@@ -321,11 +287,3 @@ def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
             csv.moment(bill.paid_at),
             row.public_id,
         )
-
-
-def _preview(session: Session, contract: Contract, customer: Customer) -> Upcoming:
-    try:
-        preview = previews.preview(session, contract, rates=runtime().rates, now=now())
-    except Refusal as refusal:
-        return Upcoming(contract, customer, None, say(refusal))
-    return Upcoming(contract, customer, preview)

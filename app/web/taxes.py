@@ -1,5 +1,6 @@
 """Tax: the rates under the settings, and what a product or a customer is under."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import flash, g, redirect, request, url_for
@@ -8,14 +9,14 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.core.decimals import plain
-from app.core.errors import Conflict, Refusal
+from app.core.errors import Conflict, Invalid, Refusal
 from app.core.ids import Prefix, read, show
-from app.core.paging import MAX_LIMIT
+from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from app.customers import customers
 from app.extensions import transaction
 from app.pricing import taxes
 from app.pricing.models import CatalogStatus, TaxRate
-from app.web import access, listing
+from app.web import access, csv, listing
 from app.web.forms import Form, blank, typed
 from app.web.page import page
 from app.web.public_ids import PUBLIC_IDS
@@ -23,9 +24,13 @@ from app.web.refusals import say
 
 EXEMPT = "exempt"
 _NEW = {"name": "", "code": "", "percent": "", "basis": "inclusive"}
+_HEADER = ("id", "code", "name", "percent", "is_inclusive", "is_default", "status")
 
 
 def tax_rates() -> Response:
+    """Show one page of rates, or all that are filtered as a file."""
+    if listing.wants_csv():
+        return csv.answer("tax-rates", _HEADER, _csv_rows(g.merchant_id))
     return _list()
 
 
@@ -126,21 +131,47 @@ def chosen_of(tax_rate_id: int | None) -> str:
 
 
 def _list(*, form: Form | None = None, status: int = 200) -> Response:
-    with transaction(g.merchant_id) as session:
-        found = taxes.list_tax_rates(session, cursor=listing.cursor())
-        next_url, prev_url = listing.pager(found.next_cursor)
-        context: dict[str, Any] = {
-            "rates": [(row, f"{plain(row.percent)}%") for row in found.rows],
-            "next_url": next_url,
-            "prev_url": prev_url,
-        }
-        return page(
-            "settings/taxes.html",
-            status=status,
-            nav="settings",
-            form=form or blank(**_NEW),
-            **context,
-            **PUBLIC_IDS,
+    error = ""
+    try:
+        with transaction(g.merchant_id) as session:
+            found = _find(session, listing.cursor())
+    except Invalid as refusal:
+        found, status, error = Page([], None), 422, say(refusal)
+    return page(
+        "settings/taxes.html",
+        fragment="rows",
+        status=status,
+        nav="settings",
+        form=form or blank(**_NEW),
+        rates=[(row, f"{plain(row.percent)}%") for row in found.rows],
+        error=error,
+        chosen=request.args.get("status", ""),
+        pager=listing.pager(found.next_cursor),
+        csv_url=listing.csv_url(),
+        **PUBLIC_IDS,
+    )
+
+
+def _find(session: Session, cursor: str | None, *, limit: int = DEFAULT_LIMIT) -> Page[TaxRate]:
+    """Return one page of the rates that the address asks for. Raises Invalid."""
+    status = listing.chosen(CatalogStatus, "status")
+    return taxes.list_tax_rates(session, status=status, cursor=cursor, limit=limit)
+
+
+def _csv_rows(merchant_id: int) -> Iterator[tuple[object, ...]]:
+    def read_page(cursor: str | None) -> Page[TaxRate]:
+        with transaction(merchant_id) as session:
+            return _find(session, cursor, limit=MAX_LIMIT)
+
+    for rate in csv.all_rows(read_page):
+        yield (
+            show(Prefix.TAX_RATE, rate.id),
+            rate.code,
+            rate.name,
+            plain(rate.percent),
+            rate.is_inclusive,
+            rate.is_default,
+            rate.status,
         )
 
 

@@ -8,9 +8,10 @@ import msgspec
 from app.api.operations import Call
 from app.api.v1.base import API, Amount, In, Listing, Moment, Out, PageQuery, utc
 from app.api.v1.invoices import DocumentNotReady
-from app.billing import credit_notes, queries
+from app.billing import credit_note_lists, credit_notes, queries
 from app.billing.credit_amounts import Rest
 from app.billing.credit_models import CreditNote, CreditReason, Disposition
+from app.billing.credit_note_lists import CreditNoteFilter
 from app.billing.credit_notes import Credit, CreditRequest
 from app.core.ids import Prefix, read, show
 from app.core.language import Language
@@ -66,6 +67,7 @@ class CreditNotePdfQuery(In, kw_only=True):
 class CreditNoteQuery(PageQuery, kw_only=True):
     invoice_id: str | None = None
     customer_id: str | None = None
+    reason: CreditReason | None = None
 
 
 class CreditLineOut(Out):
@@ -220,13 +222,13 @@ def preview_credit_note(call: Call, body: CreditNoteIn) -> CreditPreviewOut:
     errors=(404,),
 )
 def list_credit_notes(call: Call, query: CreditNoteQuery) -> Listing[CreditNoteOut]:
-    """List credit notes: all, or of one invoice or customer."""
-    page = credit_notes.list_credit_notes(
-        call.session,
+    """List credit notes: all, or of one invoice, customer or reason."""
+    wanted = CreditNoteFilter(
         invoice_id=read(Prefix.INVOICE, query.invoice_id) if query.invoice_id else None,
         customer_id=read(Prefix.CUSTOMER, query.customer_id) if query.customer_id else None,
-        **query.page,
+        reason=query.reason,
     )
+    page = credit_note_lists.list_credit_notes(call.session, wanted, **query.page)
     return CreditNoteList.of(page, CreditNoteOut.of)
 
 

@@ -18,7 +18,7 @@ from app.billing.credit_notes import CreditRequest
 from app.billing.fapiao_details import Details
 from app.billing.fapiao_models import FapiaoKind, FapiaoRequest, TitleType
 from app.billing.models import Invoice, InvoiceKind, InvoiceStatus
-from app.core.money import Money
+from app.core.money import Currency, Money
 from app.core.periods import Unit, add_units
 from app.customers import queries as customers
 from app.demo.roles import Buyer, Company, Deed, Turn
@@ -29,7 +29,7 @@ from app.payments.disputes import Complaint
 from app.payments.refund_models import Dispute, DisputeStatus
 from app.payments.refunds import RefundRequest
 
-_DISPUTE_COSTS = {"USD": 15_00, "JPY": 2_000, "HKD": 100_00}
+_DISPUTE_COSTS = {Currency.USD: 15_00, Currency.JPY: 2_000, Currency.HKD: 100_00}
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ def find_invoice(session: Session, buyer: Buyer, turn: Turn, *, today: date) -> 
     ).one()
 
 
-def live_fapiao(session: Session, invoice: Invoice) -> FapiaoRequest:
-    """Return the request that stands for the invoice."""
-    found = fapiao_queries.find_live(session, invoice.id)
+def newest_fapiao(session: Session, invoice: Invoice) -> FapiaoRequest:
+    """Return the request that was made last for the invoice. Raises LookupError."""
+    found = fapiao_queries.find_newest(session, invoice.id)
     if found is None:
         raise LookupError(f"nobody asked for the fapiao of {invoice.number}")
     return found
@@ -111,8 +111,7 @@ def _give_up(session: Session, invoice: Invoice, it: Occasion) -> None:
 
 
 def _refund(session: Session, invoice: Invoice, it: Occasion) -> None:
-    amount = None if it.turn.percent == 100 else _share(invoice, it.turn)  # noqa: PLR2004  # all of it
-    request = RefundRequest(it.turn.why, amount)
+    request = RefundRequest(it.turn.why, _share(invoice, it.turn))
     refunds.request_refund(session, invoice.id, request, actor=it.people.owner, now=it.now)
 
 
@@ -153,7 +152,7 @@ def _ask_fapiao(session: Session, invoice: Invoice, it: Occasion) -> None:
 
 
 def _reject_fapiao(session: Session, invoice: Invoice, it: Occasion) -> None:
-    request_id = live_fapiao(session, invoice).id
+    request_id = newest_fapiao(session, invoice).id
     fapiao.reject(session, request_id, reason=it.turn.why, actor=it.people.owner, now=it.now)
 
 

@@ -1,6 +1,5 @@
 """Today at every merchant: what he writes by hand, and what the platform's risk desk has set."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -25,12 +24,12 @@ def act(session: Session, company: Company, people: People, *, real_now: datetim
         asked = OneOff(known[row.external_id].id, company.sells_in, [row.item])
         invoice = one_off.draft(session, asked, now=now)
         if row.is_issued:
-            session.flush()
             invoicing.finalize(session, invoice.id, rates=runtime().rates, now=now)
     watch = company.watch
     if watch.daily is not None:
-        wanted: Mapping[Rule, int] = {Rule.DAILY_AMOUNT: watch.daily}
-        limits.set_limits(session, wanted, actor=people.admin, now=real_now)
+        limits.set_limits(
+            session, {Rule.DAILY_AMOUNT: watch.daily}, actor=people.admin, now=real_now
+        )
     if watch.pause:
         freezes.freeze(
             session, Switch.PAYOUTS, reason=watch.pause, actor=people.admin, now=real_now

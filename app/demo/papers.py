@@ -5,6 +5,7 @@ goes on finds some issued already, and issues the others.
 """
 
 from datetime import date
+from decimal import Decimal
 from xml.sax.saxutils import escape
 
 from app.audit.recording import Actor
@@ -37,7 +38,7 @@ def issue(
         with transaction() as session:
             now = clocks.now(session)
             invoice = deeds.find_invoice(session, buyer, turn, today=today)
-            request = deeds.live_fapiao(session, invoice)
+            request = deeds.newest_fapiao(session, invoice)
         if request.status is before:
             upload = _upload(request, invoice, turn.deed, on=on)
             step(transaction, runtime().storage, request.id, upload=upload, actor=owner, now=now)
@@ -45,14 +46,14 @@ def issue(
 
 def _upload(request: FapiaoRequest, invoice: Invoice, deed: Deed, *, on: date) -> Upload:
     """Return a fully digital fapiao, as the tax authority's own XML is, in short."""
-    sign = "-" if deed is Deed.RED_LETTER else ""
+    sign = -1 if deed is Deed.RED_LETTER else 1
     number = f"{on:%y}31{draw(f'{deed}{invoice.number}'):016}"
     rows = {
         "EInvoiceNumber": number,
         "IssueDate": on.isoformat(),
         "BuyerName": request.title,
         "BuyerTaxId": request.tax_id,
-        "TotalAmount": f"{sign}{request.amount_minor / 100:.2f}",
+        "TotalAmount": f"{Decimal(sign * request.amount_minor).scaleb(-2)}",
     }
     body = "".join(f"<{name}>{escape(text)}</{name}>" for name, text in rows.items())
     content = f'<?xml version="1.0" encoding="UTF-8"?>\n<EInvoice>{body}</EInvoice>\n'

@@ -1,7 +1,7 @@
 """`python -m app.demo.receiver PORT`: a merchant's server, taking webhooks at any path but two.
 
-`/broken` answers 500, so that there is an endpoint to look after; `/busy` asks for every third
-message again.
+`/broken` answers 500, so that there is an endpoint to look after; `/busy` has no time for every
+third message until it comes again.
 """
 
 import sys
@@ -11,6 +11,7 @@ from typing import Any
 
 BROKEN, BUSY = "/broken", "/busy"
 _calls = count(1)
+_refused: set[str] = set()
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -25,8 +26,11 @@ class Receiver(BaseHTTPRequestHandler):
     def _status(self) -> int:
         if self.path == BROKEN:
             return 500
-        is_too_much = self.path == BUSY and next(_calls) % 3 == 0
-        return 503 if is_too_much else 204
+        message = self.headers.get("webhook-id", "")
+        if self.path == BUSY and message not in _refused and next(_calls) % 3 == 0:
+            _refused.add(message)
+            return 503
+        return 204
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Let the cast live through its year, by the product's own flows and the channels' own wire.
 
-Everything is done once: a merchant's clock says how far it got, and what is paid is not paid
-again. So a seeding that was stopped half-way goes on.
+Everything is done once: a merchant's clock says how far it got, what is done on a day is done in
+the transaction that brings the clock there, and what is paid is not paid again. So a seeding that
+was stopped half-way goes on.
 """
 
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ STOP_DAYS = (1, 2, 6, 11, 17, 24)
 """The days of a month on which a merchant's time stands still for a while, at noon.
 
 On the first the last month is over and its grace is not: all its usage is sent before its
-invoices are made, on the second. On the others invoices are paid.
+invoices are made, on the second. On the others invoices are paid, and those of the cast have
+their turns.
 """
 
 LATE_DAY = 11
@@ -139,26 +141,20 @@ def _walk(life: Life, stop: datetime | None, *, since: datetime) -> datetime | N
         if own < until - _EVE:
             clocks.move(session, until - _EVE, real_now=real_now)
     _send(life, since, until, is_today=stop is None)
-    day = local_date(until, life.zone)
     if stop is not None:
-        papers.issue(
-            bound(life.account.merchant_id),
-            life.company,
-            owner=life.account.owner,
-            on=day,
-            today=life.today,
-        )
+        own_transaction, owner = bound(life.account.merchant_id), life.account.owner
+        papers.issue(own_transaction, life.company, owner=owner, on=stop.date(), today=life.today)
     with transaction(life.account.merchant_id) as session:
         real_now = clock.now()
         clocks.move(session, stop or real_now, real_now=real_now)
-        _act(session, life, day if stop else None, real_now=real_now)
+        _act(session, life, stop, real_now=real_now)
     return until
 
 
-def _act(session: Session, life: Life, day: date | None, *, real_now: datetime) -> None:
-    """Do what the cast has for a day; None is today."""
-    if day is not None:
-        now = clocks.now(session)
+def _act(session: Session, life: Life, stop: datetime | None, *, real_now: datetime) -> None:
+    """Do what the cast has for the day of a stop, None for today."""
+    if stop is not None:
+        day, now = stop.date(), clocks.now(session)
         deeds.act(session, life.company, life.people, on=day, today=life.today, now=now)
         return
     desks.act(session, life.company, life.people, real_now=real_now)

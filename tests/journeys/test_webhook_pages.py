@@ -107,23 +107,28 @@ def test_what_failed_is_sent_again_and_so_is_all_of_a_time(
     assert len(receiver.wait_for(1)) == 1
     await_status(page, "Retrying")
 
-    receiver.status = NO_CONTENT
     page.goto(endpoint)
     again = open_and_inspect(page, "Send again")
     again.get_by_role("button", name="Send again").click()
     expect(page.get_by_text("1 message is sent again within seconds.")).to_be_visible()
-    assert len(receiver.wait_for(2)) == 2
-    page.get_by_role("link", name="webhook.test").click()
-    await_status(page, "Delivered")
+    receiver.wait_for(2)
 
-    for ends, arrived in (("2020-01-02T00:00", 2), ("2100-01-01T00:00", 3)):
+    receiver.status = NO_CONTENT
+    for ends, said in (
+        ("2020-01-02T00:00", "0 messages are"),
+        ("2100-01-01T00:00", "1 message is"),
+    ):
         page.goto(endpoint)
         again = open_dialog(page, "Send again")
         again.get_by_label("From", exact=True).fill("2020-01-01T00:00")
         again.get_by_label("Until", exact=True).fill(ends)
         again.get_by_label("Also what arrived").check()
         again.get_by_role("button", name="Send again").click()
-        assert len(receiver.wait_for(arrived)) == arrived
+        expect(page.get_by_text(f"{said} sent again")).to_be_visible()
+    page.goto(endpoint)
+    page.get_by_role("link", name="webhook.test").click()
+    await_status(page, "Delivered")
+    assert len(receiver.received) > 1
     assert {verified(each, secret) for each in receiver.received} == {"webhook.test"}
     assert len({each.headers["webhook-id"] for each in receiver.received}) == 1
 

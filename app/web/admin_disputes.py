@@ -127,7 +127,7 @@ def _wanted() -> DisputeFilter:
         merchant_id=chosen.merchant_id,
         channel=chosen.channel,
         status=listing.chosen(DisputeStatus, "status"),
-        q=request.args.get("q", "").strip(),
+        q=listing.searched(),
     )
 
 

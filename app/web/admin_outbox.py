@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from flask import abort, flash, redirect, request, url_for
+from flask import abort, flash, redirect, url_for
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
@@ -103,9 +103,8 @@ def _index(
 
 
 def _wanted() -> JobFilter:
-    """Read the filter from the address. Raises NotFound."""
-    q = request.args.get("q", "").strip()
-    return JobFilter(merchant_id=admin_filters.chosen_merchant(), q=q)
+    """Read the filter from the address. Raises Invalid and NotFound."""
+    return JobFilter(merchant_id=admin_filters.chosen_merchant(), q=listing.searched())
 
 
 def _find(

@@ -260,7 +260,7 @@ def _wanted(session: Session) -> CreditNoteFilter:
         reason=listing.chosen(CreditReason, "reason"),
         from_at=from_at,
         until_at=until_at,
-        q=request.args.get("q", "").strip(),
+        q=listing.searched(),
     )
 
 

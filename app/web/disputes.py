@@ -133,7 +133,7 @@ def _wanted(session: Session) -> DisputeFilter:
         customer_id=chosen_customer(session),
         from_at=from_at,
         until_at=until_at,
-        q=request.args.get("q", "").strip(),
+        q=listing.searched(),
     )
 
 

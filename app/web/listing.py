@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from flask import request, url_for
 
 from app.core.errors import Invalid
+from app.core.text import clean_name
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -26,6 +27,12 @@ def chosen(kind: type[E], name: str) -> E | None:
     if value not in {member.value for member in kind}:
         raise Invalid(f"{name} must be one of {', '.join(kind)}", path=name)
     return kind(value)
+
+
+def searched(name: str = "q") -> str:
+    """Return the text of the filter `name`, or "" when it is not set. Raises InvalidText."""
+    text = request.args.get(name, "").strip()
+    return clean_name(text, path=name) if text else ""
 
 
 def wants_csv() -> bool:

@@ -115,7 +115,7 @@ def _index(found: Page[Mail], *, status: int = 200, error: str = "") -> Response
 
 def _find(session: Session, cursor: str | None, *, limit: int = DEFAULT_LIMIT) -> Page[Mail]:
     """Return one page of the mails that the address asks for. Raises Invalid."""
-    kind, q = listing.chosen(MailKind, "kind"), request.args.get("q", "").strip()
+    kind, q = listing.chosen(MailKind, "kind"), listing.searched()
     return sending.list_mails(session, kind=kind, q=q, cursor=cursor, limit=limit)
 
 

@@ -177,7 +177,7 @@ def _wanted(session: Session) -> RefundFilter:
         customer_id=chosen_customer(session),
         from_at=from_at,
         until_at=until_at,
-        q=request.args.get("q", "").strip(),
+        q=listing.searched(),
     )
 
 

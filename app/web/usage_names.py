@@ -12,6 +12,7 @@ from app.customers import queries as customers
 from app.pricing import queries as catalogue
 from app.pricing.models import Metric
 from app.pricing.queries import MetricName
+from app.web import listing
 
 NOBODY = 0
 """The id of no row."""
@@ -32,9 +33,9 @@ def chosen_customer(session: Session) -> int | None:
     """Return the customer of the filter `customer`: an external id, or our own id.
 
     Nobody of this external id is a list of nothing, not an error: it is typed letter by letter.
-    Raises NotFound for an id of ours that names nobody.
+    Raises InvalidText, and NotFound for an id of ours that names nobody.
     """
-    text = request.args.get("customer", "").strip()
+    text = listing.searched("customer")
     if not text:
         return None
     if text.startswith(f"{Prefix.CUSTOMER}_"):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import request
+from flask_babel import gettext as _
 
 from app.channels.base import ChannelName
 from app.core.errors import NotFound
@@ -18,7 +19,7 @@ def chosen_merchant() -> int | None:
         return None
     found = find_merchant(text)
     if found is None:
-        raise NotFound("there is no merchant of this id", path="merchant")
+        raise NotFound(_("there is no merchant of this id"), path="merchant")
     return found
 
 

@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from flask import request
+from flask_babel import gettext as _
 
 from app.core.errors import Invalid
 from app.core.periods import local_midnight
@@ -37,4 +38,4 @@ def _midnight(name: str, zone: ZoneInfo, *, after: timedelta = timedelta()) -> d
 
 
 def _no_day(name: str) -> Invalid:
-    return Invalid("must be a day such as 2026-05-31", path=name)
+    return Invalid(_("must be a day such as 2026-05-31"), path=name)

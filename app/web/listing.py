@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from flask import request, url_for
+from flask_babel import gettext as _
 
 from app.core.errors import Invalid
 from app.core.text import clean_name
@@ -25,7 +26,8 @@ def chosen(kind: type[E], name: str) -> E | None:
     if not value:
         return None
     if value not in {member.value for member in kind}:
-        raise Invalid(f"{name} must be one of {', '.join(kind)}", path=name)
+        text = _("%(name)s must be one of %(values)s", name=name, values=", ".join(kind))
+        raise Invalid(text, path=name)
     return kind(value)
 
 

@@ -80,4 +80,4 @@ def newest_first(
 def _is_key(key: object) -> bool:
     if isinstance(key, int) and not isinstance(key, bool):
         return -(1 << 63) <= key < 1 << 63  # what a bigint holds
-    return isinstance(key, str) and key.isprintable()  # what a text holds
+    return isinstance(key, str)

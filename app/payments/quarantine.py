@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.channels.base import ChannelName
 from app.core.paging import DEFAULT_LIMIT, BadCursor, Page, decode_cursor, encode_cursor
+from app.core.text import is_clean
 from app.payments.models import ChannelCallback
 from app.payments.platform_filter import EVERYTHING, PlatformFilter
 
@@ -69,10 +70,13 @@ def _cursor_of(call: ChannelCallback) -> str:
     return encode_cursor(call.received_at.isoformat(), call.channel.value, call.notice_id)
 
 
-def _position(cursor: str) -> tuple[datetime, str, str]:
+def _position(cursor: str) -> tuple[datetime, ChannelName, str]:
     """Return what a cursor says of the last call seen. Raises BadCursor."""
     received, channel, notice_id = map(str, decode_cursor(cursor, size=3))
     try:
-        return datetime.fromisoformat(received), channel, notice_id
+        received_at, known = datetime.fromisoformat(received), ChannelName(channel)
     except ValueError as error:
         raise BadCursor("this cursor is not one of ours", path="cursor") from error
+    if not is_clean(notice_id):
+        raise BadCursor("this cursor is not one of ours", path="cursor")
+    return received_at, known, notice_id

@@ -92,6 +92,8 @@ def test_a_credit_note_is_previewed_and_given_once(caller: Caller, customer: str
     assert (note["disposition"], note["toBalance"]["amountMinor"]) == ("invoice", 0)
     assert caller.get(f"/credit-notes/{note['id']}").get_json() == note
     assert caller.get("/credit-notes", invoiceId=invoice_id).get_json()["data"] == [note]
+    assert caller.get("/credit-notes", reason=note["reason"]).get_json()["data"] == [note]
+    assert caller.get("/credit-notes", reason="returned").get_json()["data"] == []
     shown = caller.get(f"/invoices/{invoice_id}").get_json()
     assert (shown["credited"]["amountMinor"], shown["status"]) == (50_000, "open")
 

@@ -142,6 +142,8 @@ def test_disputes_are_read(caller: Caller, transaction_of: Transaction) -> None:
     assert (shown["status"], shown["channelCaseNo"]) == ("open", "4200001")
     assert shown["held"] == {"amountMinor": 2_709, "currency": "USD"}
     assert caller.get(f"/disputes/{shown['id']}").get_json() == shown
+    assert caller.get("/disputes", channel="wechat").get_json()["data"] == [shown]
+    assert caller.get("/disputes", channel="alipay").get_json()["data"] == []
     assert caller.get("/disputes", status="won").get_json()["data"] == []
 
 

@@ -17,6 +17,7 @@ from app.core import clock, outbox
 from app.core.db import begin
 from app.core.ids import Prefix, show, show_merchant
 from app.core.money import Currency, Money
+from app.core.paging import encode_cursor
 from app.payments import disputes, quarantine, refund_moves, refunds
 from app.payments.capture import record_capture
 from app.payments.disputes import Complaint
@@ -250,3 +251,19 @@ def test_failures_are_narrowed(
     assert (line["subject"], line["code"]) == ("ctr_1", LineTooLarge.code)
     assert (line["message"], line["attempts"]) == ("'=too much", "1")
     assert "Nothing matches" in operator.text(f"/admin/failures?{of(nimbus)}")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("yesterday", "wechat", "EV"),
+        ("2026-05-31", "paypal", "EV"),
+        ("2026-05-31T08:00:00+00:00", "wechat", "\0"),
+    ],
+)
+def test_a_position_among_calls_that_is_none_is_said(
+    operator: Browser, keys: tuple[str, str, str]
+) -> None:
+    answer = operator.get(f"/admin/cases?view=calls&cursor={encode_cursor(*keys)}")
+
+    assert answer.status_code == 422

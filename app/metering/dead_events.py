@@ -14,6 +14,7 @@ from app.core import db
 from app.core.db import Work, merchant_of, run_sql
 from app.core.ids import Prefix, show
 from app.core.paging import DEFAULT_LIMIT, Page, newest_first
+from app.metering.events import check_name
 from app.metering.models import (
     DEAD_EVENT,
     DeadEvent,
@@ -36,12 +37,16 @@ SELECT count(*) FROM dead_events WHERE merchant_id = %(merchant_id)s AND status 
 class DeadFilter:
     """Which dead events are meant: those that meet all that is given.
 
-    `name` is what was not found: the customer's external id, or the metric's code.
+    `name` is what was not found: the customer's external id, or the metric's code. Raises
+    InvalidText on one that nothing can have.
     """
 
     reason: DeadReason | None = None
     name: str = ""
     status: DeadStatus | None = DeadStatus.WAITING
+
+    def __post_init__(self) -> None:
+        check_name(self.name, path="name")
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,8 +158,8 @@ def _check_quantity(quantity: str | int, *, is_correction: bool) -> None:
 
 
 def _check_source(event: ReceivedEvent) -> None:
-    _check_name(event.customer_external_id, path="customer_external_id")
-    _check_name(event.metric, path="metric")
+    check_name(event.customer_external_id, path="customer_external_id")
+    check_name(event.metric, path="metric")
     _check_dimensions(event.dimensions or {})
 
 
@@ -168,8 +168,11 @@ def _check_key(key: str, *, path: str) -> None:
         raise InvalidKey(f"must be 1 to {KEY_LENGTH} characters", path=path)
 
 
-def _check_name(name: str, *, path: str) -> None:
-    """Refuse a name that no customer or metric can have, and no table could keep."""
+def check_name(name: str, *, path: str) -> None:
+    """Refuse a name that no customer or metric can have, and no table could keep.
+
+    Raises InvalidText.
+    """
     if len(name) > NAME_LENGTH or not is_storable(name):
         raise InvalidText(f"must be at most {NAME_LENGTH} characters", path=path)
 

@@ -99,3 +99,14 @@ def test_a_cause_is_discarded_whole(caller: Caller) -> None:
 
     assert caller.post("/dead-event-discards", cause).get_json() == {"discarded": 1}
     assert caller.post("/dead-event-discards", cause).get_json() == {"discarded": 0}
+
+
+@pytest.mark.parametrize("path", ["/dead-event-discards", "/dead-event-replays"])
+def test_a_name_that_nothing_can_have_is_refused(caller: Caller, path: str) -> None:
+    answer = caller.post(path, {"reason": "unknown_customer", "name": "user\x0077"})
+
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "invalid_text")
+
+
+def test_a_list_is_not_narrowed_by_a_name_that_nothing_can_have(caller: Caller) -> None:
+    assert caller.get("/dead-events", name="user\x0077").status_code == 422

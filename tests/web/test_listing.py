@@ -2,6 +2,7 @@
 
 import pytest
 from flask import Flask
+from flask_babel import Babel
 
 from app.core.errors import Invalid
 from app.core.outbox import JobState
@@ -11,6 +12,7 @@ from app.web import listing
 @pytest.fixture
 def app() -> Flask:
     app = Flask(__name__)
+    Babel(app)  # what is refused is said in the reader's language
     app.add_url_rule("/list", "list", lambda: "")
     return app
 

@@ -2,11 +2,13 @@
 
 import secrets
 import sys
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 import click
 from flask import Flask
 from flask.cli import AppGroup
+from sqlalchemy.orm import Session
 
 from app.cli.listening import listen
 from app.core import clock
@@ -20,6 +22,9 @@ from app.metering import days, rollups
 
 ledger = AppGroup("ledger", help="The books.")
 usage = AppGroup("usage", help="What was counted of usage.")
+
+
+of_one = click.option("--merchant", "only", help="The id of the only merchant that is meant.")
 
 
 def register(app: Flask) -> None:
@@ -44,10 +49,11 @@ def create_admin(email: str) -> None:
 
 
 @ledger.command("check")
-def check_ledger() -> None:
-    """Read every merchant's books again; exit with 1 when one does not balance."""
+@of_one
+def check_ledger(only: str | None) -> None:
+    """Read merchants' books again, all of them; exit with 1 when one does not balance."""
     with reading() as session:
-        merchants = list_merchant_ids(session)
+        merchants = _chosen(session, only)
     wrong = 0
     for merchant_id in merchants:
         with transaction(merchant_id) as session:
@@ -60,10 +66,11 @@ def check_ledger() -> None:
 
 
 @usage.command("check")
-def check_usage() -> None:
+@of_one
+def check_usage(only: str | None) -> None:
     """Count every event again; exit with 1 when a roll-up or a day says something else."""
     with reading() as session:
-        merchants = list_merchant_ids(session)
+        merchants = _chosen(session, only)
         last = days.last_refresh(session)
         touched = days.touched_days(session, since=last) if last else {}
     wrong = 0
@@ -80,11 +87,23 @@ def check_usage() -> None:
 
 
 @usage.command("rebuild-days")
-def rebuild_days() -> None:
+@of_one
+def rebuild_days(only: str | None) -> None:
     """Add up the days of charts again, all of them, from the roll-ups."""
     with reading() as session:
-        merchants = list_merchant_ids(session)
+        merchants = _chosen(session, only)
     for merchant_id in merchants:
         with transaction(merchant_id) as session:
             days.recount_days(session, days.every_day(session))
     click.echo(f"{len(merchants)} merchants rebuilt")
+
+
+def _chosen(reader: Session, only: str | None) -> Sequence[int]:
+    """Return the merchants that are meant: the one of this id, or all."""
+    merchants = list_merchant_ids(reader)
+    if only is None:
+        return merchants
+    found = [merchant_id for merchant_id in merchants if show_merchant(merchant_id) == only]
+    if not found:
+        raise click.BadParameter("there is no merchant of this id", param_hint="--merchant")
+    return found

@@ -80,7 +80,7 @@ def test_a_check_tells_what_is_wrong_and_a_rebuild_mends_the_days(
         Shelf(session).add(metric, "5", at=may(9), customer=customer, received_at=long_ago)
 
     def run(command: str) -> Result:
-        return app.test_cli_runner().invoke(usage, [command])
+        return app.test_cli_runner().invoke(usage, [command, "--merchant", who])
 
     assert f"{who}: MetricDay(" in run("check").output  # it was never added up
     assert run("rebuild-days").exit_code == 0
@@ -95,3 +95,12 @@ def test_a_check_tells_what_is_wrong_and_a_rebuild_mends_the_days(
     assert f"{who}: RollupKey(" in checked.output
     with shop() as session:
         session.execute(update(UsageRollup).values(quantity=5))
+
+
+def test_a_merchant_that_is_not_there_is_not_checked(app: Flask) -> None:
+    asked = ["check", "--merchant", "000nobody00"]
+
+    refused = app.test_cli_runner().invoke(app.cli.commands["usage"], asked)
+
+    assert refused.exit_code == 2
+    assert "there is no merchant of this id" in refused.output

@@ -135,12 +135,19 @@ def pay_as_payer(page: Page, product: Product, qr_payload: str) -> None:
 
 def faults_of(page: Page, width: int, *, part: str = "html") -> list[str]:
     """Return what axe finds in a part of the page as it is now, and whether all is too wide."""
+    return axe_faults(page, part=part) + width_faults(page, width)
+
+
+def axe_faults(page: Page, *, part: str = "html") -> list[str]:
     page.evaluate(AXE)
     faults: list[str] = page.evaluate(
         "part => axe.run(part, {resultTypes: ['violations']}).then(found => found.violations.map("
         "rule => rule.id + ': ' + rule.nodes.map(node => node.html).join(' | ')))",
         part,
     )
-    if page.evaluate("document.documentElement.scrollWidth") > width:
-        faults.append("is wider than the screen")
     return faults
+
+
+def width_faults(page: Page, width: int) -> list[str]:
+    is_wider = page.evaluate("document.documentElement.scrollWidth") > width
+    return ["is wider than the screen"] if is_wider else []

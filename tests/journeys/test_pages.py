@@ -3,6 +3,7 @@
 In Chromium, at 390 and 1440 px, light and dark, English and Chinese, empty and full.
 """
 
+import itertools
 import os
 import re
 import subprocess
@@ -18,14 +19,15 @@ from app.config import ROOT
 from tests.journeys.conftest import Product
 from tests.journeys.steps import (
     Developer,
+    axe_faults,
     bill_may,
     create_key,
     eventually,
-    faults_of,
     pay_as_payer,
     sell_agent_runs,
     send_runs,
     sign_up,
+    width_faults,
 )
 
 pytestmark = [pytest.mark.xdist_group("journeys"), pytest.mark.browser, pytest.mark.slow]
@@ -272,7 +274,11 @@ def test_the_pages_of_an_admin(
 
 
 def check(browser: Browser, product: Product, visitor: Visitor, look: Look) -> None:
-    """Open each page as `look` says and collect every fault before complaining."""
+    """Open each page as `look` says and collect every fault before complaining.
+
+    Pages are made of the same parts: axe reads each page once, every other one in this look.
+    """
+    is_read = itertools.cycle([each is look for each in LOOKS])
     context = browser.new_context(
         viewport={"width": look.width, "height": 900},
         color_scheme=look.scheme,
@@ -286,6 +292,7 @@ def check(browser: Browser, product: Product, visitor: Visitor, look: Look) -> N
     faults = {}
     for path in visitor.paths:
         found = _faults(page, product.url + path, look)
+        found += axe_faults(page) if next(is_read) else []
         faults[path] = found + said
         said.clear()
     context.close()
@@ -295,4 +302,4 @@ def check(browser: Browser, product: Product, visitor: Visitor, look: Look) -> N
 def _faults(page: Page, url: str, look: Look) -> list[str]:
     answer = page.goto(url)
     faults = [] if answer and answer.ok else [f"answered {answer.status if answer else 'nothing'}"]
-    return faults + faults_of(page, look.width)
+    return faults + width_faults(page, look.width)

@@ -6,14 +6,14 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
 from app.core import clock
 from app.core.db import Transaction, begin
 from app.webhooks import claiming, draining
 from app.webhooks.draining import Drain
-from app.webhooks.models import DeliveryStatus, WebhookEndpoint
+from app.webhooks.models import DeliveryStatus, WebhookAttempt, WebhookEndpoint
 from app.webhooks.sending import Sender
 from tests.make import Make
 from tests.webhooks.builders import KEYRING, Desk, deliveries, pay, subscribe
@@ -62,16 +62,15 @@ def test_w3_twenty_dripping_endpoints_do_not_delay_the_healthy(
         well_id, well = shop(engine, [healthy.url], owed=50)
         with slow() as session:  # they failed before
             session.execute(update(WebhookEndpoint).values(failing_since=clock.now()))
-        with drain_of(engine, total_seconds=1.5) as drain:
-            started = clock.now()
+        with drain_of(engine, total_seconds=4) as drain:
             drain.take(slow_id, failing=True)
             drain.take(well_id, failing=False)
             while len(healthy.requests) < 50:
                 drain.step(wait_seconds=0.2)
-            took = clock.now() - started
+            with slow() as session:
+                assert not session.scalars(select(WebhookAttempt)).all()  # they all still hang
             drain.finish()
 
-    assert took < SECOND
     with well() as session:
         assert {row.status for row in deliveries(session)} == {DeliveryStatus.DELIVERED}
     assert hanging.connections == draining.FAILING_THREADS

@@ -1,6 +1,6 @@
 """Coupons in words: what one gives, for how long, and what bounds it."""
 
-from flask_babel import format_date
+from flask_babel import format_date, ngettext
 from flask_babel import gettext as _
 
 from app.core.decimals import plain
@@ -22,7 +22,7 @@ def duration(coupon: Coupon) -> str:
         case Duration.ONCE:
             return str(_("one invoice"))
         case Duration.REPEATING:
-            return str(_("%(count)s months", count=coupon.months))
+            return str(ngettext("%(num)s month", "%(num)s months", coupon.months or 0))
         case Duration.FOREVER:
             return str(_("every invoice"))
 
@@ -39,9 +39,15 @@ def bounds(coupon: Coupon) -> list[str]:
     if coupon.redeem_by:
         said.append(_("Attached by %(day)s", day=format_date(coupon.redeem_by, "medium")))
     if coupon.max_redemptions:
-        said.append(_("At most %(count)s contracts", count=coupon.max_redemptions))
+        most = coupon.max_redemptions
+        said.append(ngettext("At most %(num)s contract", "At most %(num)s contracts", most))
     if coupon.max_per_customer:
-        said.append(_("At most %(count)s contracts of a customer", count=coupon.max_per_customer))
+        of_one = ngettext(
+            "At most %(num)s contract of a customer",
+            "At most %(num)s contracts of a customer",
+            coupon.max_per_customer,
+        )
+        said.append(of_one)
     if coupon.is_for_new_customers:
         said.append(_("Only for customers never billed before"))
     return said
